@@ -67,9 +67,7 @@ class RequestContext(context.RequestContext):
         }
 
     @classmethod
-    def from_dict(
-        cls, values: Mapping[str, Any], **overrides: Any
-    ) -> "RequestContext":
+    def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> "RequestContext":
         """The context of a message; keys that nobody knows are passed over.
 
         :param values: as :meth:`to_dict` gives, or as the 1.x API sends

@@ -246,9 +246,7 @@ class CheckpointTransitionRefused(KarborException):
 
 
 class CheckpointUnreadable(KarborException):
-    message = _(
-        "The index of checkpoint %(checkpoint_id)s cannot be read: %(reason)s"
-    )
+    message = _("The index of checkpoint %(checkpoint_id)s cannot be read: %(reason)s")
 
 
 class ProviderLoadFailed(KarborException):

@@ -32,7 +32,9 @@ class ProtectablePlugin(abc.ABC):
         self._conf = config
 
     def instance(
-        self, context: RequestContext | None = None, config: cfg.ConfigOpts | None = None
+        self,
+        context: RequestContext | None = None,
+        config: cfg.ConfigOpts | None = None,
     ) -> "ProtectablePlugin":
         """A fresh plugin of this class for another request."""
         return type(self)(context, config)

@@ -46,7 +46,9 @@ class MemoryBankPlugin(BankPlugin, LeasePlugin):
                 reverse=descending,
             )
         if marker is not None:
-            keys = [key for key in keys if (key < marker if descending else key > marker)]
+            keys = [
+                key for key in keys if (key < marker if descending else key > marker)
+            ]
         return keys if limit is None else keys[:limit]
 
     def delete_object(self, key: str, context: Any = None) -> None:
