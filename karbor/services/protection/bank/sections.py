@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bank as its users see it: the whole of it, and sections that cannot be left."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from karbor import exception
+from karbor.services.protection.bank import keys
+
+if TYPE_CHECKING:
+    from karbor.context import RequestContext
+    from karbor.services.protection.bank_plugin import BankPlugin
+
+_PAGE = 1000
+_SORT_DIRECTIONS = (None, "asc", "desc")
+
+
+class Bank:
+    """A bank plugin behind checked keys.
+
+    Keys begin with ``/``; it is added when missing. Safe to use from many threads,
+    as the plugin is.
+
+    :param plugin: where the objects are
+    """
+
+    def __init__(self, plugin: "BankPlugin") -> None:
+        self._plugin = plugin
+
+    @property
+    def plugin(self) -> "BankPlugin":
+        """The plugin below; for what concerns the plugin itself, such as its lease."""
+        return self._plugin
+
+    @property
+    def is_writeable(self) -> bool:
+        """Whether sections of this bank may be written."""
+        return True
+
+    def get_owner_id(self) -> str:
+        """The id under which this process owns what it writes."""
+        return self._plugin.get_owner_id()
+
+    def update_object(
+        self, key: str, value: Any, context: "RequestContext | None" = None
+    ) -> None:
+        """Create or replace an object, as :meth:`BankPlugin.update_object`."""
+        self._plugin.update_object(_absolute(key), value, context=context)
+
+    def get_object(self, key: str, context: "RequestContext | None" = None) -> Any:
+        """The value of an object, as :meth:`BankPlugin.get_object`."""
+        return self._plugin.get_object(_absolute(key), context=context)
+
+    def delete_object(self, key: str, context: "RequestContext | None" = None) -> None:
+        """Delete an object, as :meth:`BankPlugin.delete_object`."""
+        self._plugin.delete_object(_absolute(key), context=context)
+
+    def list_objects(
+        self,
+        prefix: str | None = None,
+        limit: int | None = None,
+        marker: str | None = None,
+        sort_dir: str | None = None,
+        context: "RequestContext | None" = None,
+    ) -> list[str]:
+        """Keys in order, as :meth:`BankPlugin.list_objects`.
+
+        :raises InvalidParameterValue: for a prefix, marker, limit or direction that
+            no listing can have
+        """
+        if sort_dir not in _SORT_DIRECTIONS:
+            raise exception.InvalidParameterValue(
+                err=f"A listing's sort_dir is 'asc' or 'desc', not {sort_dir!r}"
+            )
+        if limit is not None and limit < 0:
+            raise exception.InvalidParameterValue(
+                err=f"A listing's limit is 0 or more, not {limit!r}"
+            )
+        if limit == 0:
+            return []
+        return self._plugin.list_objects(
+            prefix=_absolute_prefix(prefix or ""),
+            limit=limit,
+            marker=None if marker is None else _absolute_prefix(marker),
+            sort_dir=sort_dir,
+            context=context,
+        )
+
+    def get_sub_section(self, section: str, is_writable: bool = True) -> "BankSection":
+        """The part of the bank whose keys begin with the section's name."""
+        return BankSection(self, section, is_writable)
+
+
+class BankSection:
+    """A part of a bank that its holder cannot leave.
+
+    Keys, prefixes and markers are relative to the section. A key that would name
+    something outside is refused. A read-only section, and every section taken from
+    it, cannot be written.
+
+    :param bank: the bank that holds the section
+    :param prefix: the section's name, such as ``/checkpoints/<id>``; a leading and
+        a trailing ``/`` may be there or not
+    :param is_writable: whether objects may be written and deleted
+    :raises InvalidParameterValue: when the prefix is no valid key
+    """
+
+    def __init__(self, bank: Bank, prefix: str, is_writable: bool = True) -> None:
+        self._bank = bank
+        self._prefix = "/" + keys.normalize_section(prefix)
+        self._is_writable = is_writable
+
+    def __repr__(self) -> str:
+        return f"<BankSection {self._prefix}>"
+
+    @property
+    def bank(self) -> Bank:
+        """The bank that holds the section."""
+        return self._bank
+
+    @property
+    def prefix(self) -> str:
+        """What every key of the section begins with; begins and ends with ``/``."""
+        return self._prefix
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether objects may be written and deleted through this section."""
+        return self._is_writable
+
+    def get_owner_id(self) -> str:
+        """The id under which this process owns what it writes."""
+        return self._bank.get_owner_id()
+
+    def get_sub_section(self, prefix: str, is_writable: bool = True) -> "BankSection":
+        """A section inside this one.
+
+        :raises BankReadonlyViolation: when this section is read-only and a writable
+            one is asked for
+        :raises InvalidParameterValue: when the name would leave this section
+        """
+        if is_writable:
+            self._check_writable()
+        return BankSection(
+            self._bank, self._prefix + keys.normalize_section(prefix), is_writable
+        )
+
+    def update_object(
+        self, key: str, value: Any, context: "RequestContext | None" = None
+    ) -> None:
+        """Create or replace an object, as :meth:`BankPlugin.update_object`.
+
+        :raises BankReadonlyViolation: when the section is read-only
+        :raises InvalidParameterValue: when the key would leave the section
+        """
+        self._check_writable()
+        self._bank.update_object(self._key(key), value, context=context)
+
+    def get_object(self, key: str, context: "RequestContext | None" = None) -> Any:
+        """The value of an object, as :meth:`BankPlugin.get_object`.
+
+        :raises InvalidParameterValue: when the key would leave the section
+        """
+        return self._bank.get_object(self._key(key), context=context)
+
+    def delete_object(self, key: str, context: "RequestContext | None" = None) -> None:
+        """Delete an object, as :meth:`BankPlugin.delete_object`.
+
+        :raises BankReadonlyViolation: when the section is read-only
+        :raises InvalidParameterValue: when the key would leave the section
+        """
+        self._check_writable()
+        self._bank.delete_object(self._key(key), context=context)
+
+    def list_objects(
+        self,
+        prefix: str | None = None,
+        limit: int | None = None,
+        marker: str | None = None,
+        sort_dir: str | None = None,
+        context: "RequestContext | None" = None,
+    ) -> list[str]:
+        """Keys of the section in order, as :meth:`BankPlugin.list_objects`.
+
+        ``prefix``, ``marker`` and the keys returned are relative to the section.
+
+        :raises InvalidParameterValue: when prefix or marker would leave the section
+        """
+        found = self._bank.list_objects(
+            prefix=self._prefix + keys.validate_relative_prefix(prefix or ""),
+            limit=limit,
+            marker=None
+            if marker is None
+            else self._prefix + keys.validate_relative_prefix(marker),
+            sort_dir=sort_dir,
+            context=context,
+        )
+        return [key[len(self._prefix) :] for key in found]
+
+    def iterate_objects(self, prefix: str | None = None) -> Iterator[str]:
+        """All keys of the section in ascending order, read page by page.
+
+        Objects that come or go while it runs may or may not be seen.
+        """
+        marker = None
+        while True:
+            page = self.list_objects(prefix=prefix, limit=_PAGE, marker=marker)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            marker = page[-1]
+
+    def delete_all(self) -> None:
+        """Delete every object and stream of the section.
+
+        :raises BankReadonlyViolation: when the section is read-only
+        :raises BankDeleteObjectFailed: when an object is still there and cannot be
+            deleted; run again, it goes on where it stopped
+        """
+        self._check_writable()
+        for key in self.iterate_objects():
+            self._bank.delete_object(self._prefix + key)
+
+    def _check_writable(self) -> None:
+        if not self._is_writable:
+            raise exception.BankReadonlyViolation(
+                f"The bank section {self._prefix} is read-only."
+            )
+
+    def _key(self, key: str) -> str:
+        return keys.validate(self._prefix + keys.validate_relative(key))
+
+
+def _absolute(key: str) -> str:
+    if isinstance(key, str) and not key.startswith("/"):
+        keys.validate_relative(key)
+        key = "/" + key
+    return keys.validate(key)
+
+
+def _absolute_prefix(prefix: str) -> str:
+    if isinstance(prefix, str):
+        prefix = prefix.removeprefix("/")
+    return "/" + keys.validate_relative_prefix(prefix)
