@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients of the cloud's services, for plugins."""
+
+import dataclasses
+import importlib
+from types import ModuleType
+from typing import Any
+
+import keystoneauth1.exceptions
+from keystoneauth1 import plugin
+from oslo_config import cfg
+
+from karbor import exception
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.services.protection.clients import endpoints, sessions
+from karbor.services.protection.clients.options import ServiceOptions
+
+CONF = cfg.CONF
+
+#: Each module has ``OPTIONS`` (a :class:`ServiceOptions`) and ``create(access)``.
+CLIENT_MODULES = {
+    name: f"karbor.services.protection.clients.{name}"
+    for name in ("cinder", "glance", "keystone", "nova", "swift")
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceAccess:
+    """What a client module makes its client from.
+
+    :param session: with the token, the timeouts and the trusted certificates
+    :param endpoint: where the service listens
+    :param options: the service's configuration group
+    :param context: on whose behalf; None for Karbor itself
+    """
+
+    session: sessions.CloudSession
+    endpoint: str
+    options: cfg.ConfigOpts.GroupAttr
+    context: RequestContext | None
+
+    @property
+    def request_id(self) -> str | None:
+        """The id under which the service logs the calls made for this request."""
+        return self.context.global_id if self.context else None
+
+
+class ClientFactory:
+    """Makes a client of a service that acts for the caller.
+
+    Keeps nothing: each client has a session of its own, so two providers with
+    different endpoints or certificates never meet.
+    """
+
+    @classmethod
+    def get_client_module(cls, service: str) -> ModuleType:
+        """The module that knows one service's client.
+
+        :raises KarborException: when there is none, or its library is missing
+        """
+        if service not in CLIENT_MODULES:
+            raise exception.KarborException(
+                _("Unknown service '%(service)s'; known are %(known)s.")
+                % {"service": service, "known": ", ".join(sorted(CLIENT_MODULES))}
+            )
+        try:
+            return importlib.import_module(CLIENT_MODULES[service])
+        except ImportError as error:
+            raise exception.KarborException(
+                _(
+                    "The client library of '%(service)s' cannot be imported "
+                    "(%(reason)s): install it beside Karbor."
+                )
+                % {"service": service, "reason": error}
+            ) from error
+
+    @classmethod
+    def create_client(
+        cls,
+        service: str,
+        context: RequestContext | None,
+        conf: cfg.ConfigOpts = CONF,
+        privileged_user: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """A client of a service, such as ``glanceclient.v2.client.Client``.
+
+        It sends the context's token, with Karbor's own token beside it where
+        ``[service_auth]`` has credentials. A context without a token speaks to the
+        configured endpoint as to a service that asks no Keystone.
+
+        :param service: ``cinder``, ``glance``, ``keystone``, ``nova`` or ``swift``
+        :param conf: where ``[<service>_client]`` is; a protection plugin passes its
+            provider's
+        :param privileged_user: act as Karbor itself, not as the caller
+        :param kwargs: for the service's client
+        :raises AuthorizationFailure: when there are no credentials to act with
+        :raises KarborException: when the service is unknown or has no endpoint
+        """
+        module = cls.get_client_module(service)
+        described: ServiceOptions = module.OPTIONS
+        options = described.register(conf)
+        own = None if _is_foreign(context) else sessions.service_auth(conf)
+        endpoint = _find_endpoint(described, options, context, privileged_user, own)
+        auth = _choose_auth(described, endpoint, context, privileged_user, own)
+        session = _session(described, options, auth)
+        if endpoint is None:
+            endpoint = _ask_keystone(described, options, session, context)
+        return module.create(
+            ServiceAccess(
+                session=session, endpoint=endpoint, options=options, context=context
+            ),
+            **kwargs,
+        )
+
+
+def _is_foreign(context: RequestContext | None) -> bool:
+    """Whether the context belongs to another cloud than the configured one."""
+    return getattr(context, "auth_plugin", None) is not None
+
+
+def _find_endpoint(
+    described: ServiceOptions,
+    options: cfg.ConfigOpts.GroupAttr,
+    context: RequestContext | None,
+    privileged_user: bool,
+    own: plugin.BaseAuthPlugin | None,
+) -> str | None:
+    """The endpoint by configuration or the caller's catalogue; None: ask Keystone."""
+    if not _is_foreign(context):
+        project_id = context.project_id if context else None
+        url = endpoints.configured_endpoint(described, options, project_id)
+        if url:
+            return url
+    if context is None or (privileged_user and own is not None):
+        return None
+    name = f"{described.service}_catalog_info"
+    wanted = endpoints.parse_catalog_info(f"[{described.group}] {name}", options[name])
+    region = None if _is_foreign(context) else options.region_id
+    return endpoints.catalog_endpoint(endpoints.catalog_of(context), *wanted, region)
+
+
+def _choose_auth(
+    described: ServiceOptions,
+    endpoint: str | None,
+    context: RequestContext | None,
+    privileged_user: bool,
+    own: plugin.BaseAuthPlugin | None,
+) -> plugin.BaseAuthPlugin:
+    foreign = getattr(context, "auth_plugin", None)
+    if foreign is not None:
+        return foreign
+    if privileged_user and own is not None:
+        return sessions.with_service_token(own, own)
+    if not privileged_user and context is not None and context.auth_token:
+        return sessions.with_service_token(sessions.ContextAuth(context), own)
+    if endpoint is not None and own is None:
+        return sessions.NoAuth(endpoint, context)
+    if privileged_user or context is None:
+        reason = _("Karbor's own credentials are missing: set [service_auth].")
+    else:
+        reason = _(
+            "the request came without a token. Send one, or, for a service that "
+            "asks no Keystone, set [%(group)s] %(service)s_endpoint and leave "
+            "[service_auth] empty."
+        ) % {"group": described.group, "service": described.service}
+    raise exception.AuthorizationFailure(
+        _("No access to %(service)s: %(reason)s")
+        % {"service": described.service, "reason": reason}
+    )
+
+
+def _session(
+    described: ServiceOptions,
+    options: cfg.ConfigOpts.GroupAttr,
+    auth: plugin.BaseAuthPlugin,
+) -> sessions.CloudSession:
+    verify: bool | str = options[f"{described.service}_ca_cert_file"] or True
+    if options[f"{described.service}_auth_insecure"]:
+        verify = False
+    return sessions.CloudSession(
+        auth,
+        verify=verify,
+        timeouts=(options.connect_timeout, options.read_timeout),
+        retries=options.retries,
+        retry_interval=options.retry_interval,
+    )
+
+
+def _ask_keystone(
+    described: ServiceOptions,
+    options: cfg.ConfigOpts.GroupAttr,
+    session: sessions.CloudSession,
+    context: RequestContext | None,
+) -> str:
+    """The endpoint in the catalogue of the credentials that the session has."""
+    url = None
+    reason = _("no catalogue names it")
+    try:
+        url = session.get_endpoint(
+            service_type=options.service_type,
+            service_name=None if _is_foreign(context) else options.service_name,
+            interface="public" if _is_foreign(context) else options.interface,
+            region_name=None if _is_foreign(context) else options.region_id,
+        )
+    except keystoneauth1.exceptions.ClientException as error:
+        reason = str(error)
+    if url:
+        return url
+    raise exception.KarborException(
+        _(
+            "The endpoint of %(service)s was not found: %(reason)s. Set "
+            "[%(group)s] %(service)s_endpoint, or register a service of type "
+            "'%(type)s' in Keystone."
+        )
+        % {
+            "service": described.service,
+            "group": described.group,
+            "type": options.service_type,
+            "reason": reason,
+        }
+    )

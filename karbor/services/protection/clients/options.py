@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options that every cloud service's client has, under its own group.
+
+The names of Karbor 1.x stay: ``[glance_client] glance_endpoint`` and so on.
+"""
+
+import dataclasses
+
+from oslo_config import cfg
+
+
+@dataclasses.dataclass(frozen=True)
+class ServiceOptions:
+    """Which service, and the options of its group.
+
+    :param service: the name that plugins give to ``create_client``
+    :param group: the configuration group, ``<service>_client``
+    :param options: for ``register_opts``
+    :param appends_project: whether a configured endpoint gets ``/<project id>``
+        appended, as Karbor 1.x does for Nova and Cinder
+    """
+
+    service: str
+    group: str
+    options: tuple[cfg.Opt, ...]
+    appends_project: bool = False
+
+    def register(self, conf: cfg.ConfigOpts) -> cfg.ConfigOpts.GroupAttr:
+        """Make the options known to a configuration and return their group."""
+        conf.register_opts(list(self.options), group=self.group)
+        return conf[self.group]
+
+
+def service_options(
+    service: str,
+    service_type: str,
+    service_name: str,
+    *,
+    appends_project: bool = False,
+    extra: tuple[cfg.Opt, ...] = (),
+) -> ServiceOptions:
+    """The usual options of one service.
+
+    :param service_type: as Keystone's catalogue names it
+    :param service_name: likewise
+    :param extra: options that only this service has
+    """
+    options = (
+        cfg.StrOpt(
+            f"{service}_endpoint",
+            help=f"URL of the {service} endpoint. Unset, it comes from the "
+            "catalogue of the caller's token. Set it where there is no catalogue, "
+            "such as a lab without Keystone, or to take another road than the "
+            "catalogue's.",
+        ),
+        cfg.StrOpt(
+            f"{service}_catalog_info",
+            default=f"{service_type}:{service_name}:publicURL",
+            help=f"What to look for in the token's catalogue when {service}_endpoint "
+            "is unset: <service_type>:<service_name>:<endpoint_type>, the last one "
+            "of publicURL, internalURL and adminURL.",
+        ),
+        cfg.StrOpt(
+            f"{service}_ca_cert_file",
+            help="File with the certificates of the authorities that sign the "
+            f"certificate of {service}. Default: those that the system trusts.",
+        ),
+        cfg.BoolOpt(
+            f"{service}_auth_insecure",
+            default=False,
+            help=f"Do not check the certificate of {service}. For tests only.",
+        ),
+        cfg.StrOpt(
+            "service_name",
+            default=service_name,
+            help="Name of the service in the catalogue of Karbor's own credentials, "
+            "looked at when the caller's has no entry.",
+        ),
+        cfg.StrOpt(
+            "service_type",
+            default=service_type,
+            help="Type of the service in that catalogue.",
+        ),
+        cfg.StrOpt(
+            "region_id",
+            help="Region whose endpoint is taken from a catalogue. Default: the "
+            "first one that the catalogue names. Set it in clouds of several "
+            "regions.",
+        ),
+        cfg.StrOpt(
+            "interface",
+            default="internal",
+            choices=["public", "internal", "admin"],
+            help="Interface of the service in the catalogue of Karbor's own "
+            "credentials.",
+        ),
+        cfg.FloatOpt(
+            "connect_timeout",
+            default=10.0,
+            min=0.1,
+            help="Seconds to wait for a connection. Raise it on slow networks.",
+        ),
+        cfg.FloatOpt(
+            "read_timeout",
+            default=600.0,
+            min=0.1,
+            help="Seconds to wait for the next bytes of an answer. Raise it where "
+            "the service is slow to finish a large upload.",
+        ),
+        cfg.IntOpt(
+            "retries",
+            default=3,
+            min=0,
+            help="How often a GET or HEAD is repeated after a failed connection, a "
+            "429 or a 503. What changes something is never repeated.",
+        ),
+        cfg.FloatOpt(
+            "retry_interval",
+            default=1.0,
+            min=0.0,
+            help="Seconds between two such tries.",
+        ),
+        *extra,
+    )
+    return ServiceOptions(
+        service=service,
+        group=f"{service}_client",
+        options=options,
+        appends_project=appends_project,
+    )

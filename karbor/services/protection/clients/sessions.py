@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP sessions to the cloud's services: whose token, what is repeated, how long."""
+
+import threading
+import weakref
+from typing import Any
+
+import keystoneauth1.exceptions
+import requests
+from keystoneauth1 import loading, plugin, service_token, session
+from oslo_config import cfg
+
+from karbor import exception
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.services.protection.clients import endpoints
+
+#: Karbor's own credentials: keystoneauth1's options, ``auth_type`` and so on.
+GROUP = "service_auth"
+
+OPTS: list[cfg.Opt] = [
+    *loading.get_auth_common_conf_options(),
+    *loading.get_session_conf_options(),
+]
+
+#: What may be sent twice without changing anything twice (RFC 9110, 9.2.1).
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+RETRIED_STATUSES = [429, 503]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group of Karbor's own credentials known to a configuration."""
+    loading.register_auth_conf_options(conf, GROUP)
+    loading.register_session_conf_options(conf, GROUP)
+
+
+class CloudSession(session.Session):
+    """A session that repeats only what is safe to repeat.
+
+    keystoneauth1 repeats any method when told to retry, and any after a 401, also
+    an upload whose source is half read.
+
+    :param timeouts: seconds to wait for a connection, and for the next bytes
+    :param retries: further tries of a GET or HEAD
+    :param retry_interval: seconds between them
+    """
+
+    def __init__(
+        self,
+        auth: plugin.BaseAuthPlugin,
+        *,
+        verify: bool | str = True,
+        timeouts: tuple[float, float] = (10.0, 600.0),
+        retries: int = 0,
+        retry_interval: float = 1.0,
+    ) -> None:
+        super().__init__(auth=auth, verify=verify, app_name="karbor")
+        self._timeouts = timeouts
+        self._safe_retries = retries
+        self._retry_interval = retry_interval
+
+    def request(self, url: str, method: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        """As keystoneauth1's, with this session's timeouts and rule of repetition."""
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self._timeouts
+        safe = method.upper() in SAFE_METHODS
+        tries = self._safe_retries if safe else 0
+        kwargs["connect_retries"] = tries
+        kwargs["status_code_retries"] = tries
+        kwargs["retriable_status_codes"] = RETRIED_STATUSES
+        kwargs["connect_retry_delay"] = self._retry_interval
+        kwargs["status_code_retry_delay"] = self._retry_interval
+        if not isinstance(kwargs.get("data"), str | bytes | None):
+            kwargs["allow_reauth"] = False
+        return super().request(url, method, **kwargs)
+
+
+class ContextAuth(plugin.BaseAuthPlugin):
+    """Sends the token that came with a request, and reads its catalogue."""
+
+    def __init__(self, context: RequestContext) -> None:
+        super().__init__()
+        self._context = context
+
+    def get_token(self, session: session.Session) -> str | None:
+        return self._context.auth_token
+
+    def get_endpoint(self, session: session.Session, **kwargs: Any) -> str | None:
+        return kwargs.get("endpoint_override") or endpoints.catalog_endpoint(
+            endpoints.catalog_of(self._context),
+            kwargs.get("service_type") or "",
+            kwargs.get("service_name") or "",
+            _first(kwargs.get("interface")) or "public",
+            kwargs.get("region_name"),
+        )
+
+    def get_project_id(self, session: session.Session) -> str | None:
+        return self._context.project_id
+
+    def get_user_id(self, session: session.Session) -> str | None:
+        return self._context.user_id
+
+
+class NoAuth(plugin.FixedEndpointPlugin):
+    """For a service that asks no Keystone.
+
+    Its token is ``user:project``, which services in their own noauth mode read as
+    the identity and others pass over.
+    """
+
+    def __init__(self, endpoint: str, context: RequestContext | None) -> None:
+        super().__init__(endpoint)
+        self._user = (context.user_id if context else None) or "karbor"
+        self._project = (context.project_id if context else None) or ""
+
+    def get_token(self, session: session.Session) -> str | None:
+        return f"{self._user}:{self._project}" if self._project else None
+
+    def get_project_id(self, session: session.Session) -> str | None:
+        return self._project or None
+
+
+class _OwnSession(plugin.BaseAuthPlugin):
+    """An auth plugin that asks Keystone through a session of its own.
+
+    The session of a service's client trusts that service's certificates, which
+    need not be Keystone's.
+    """
+
+    def __init__(self, inner: plugin.BaseAuthPlugin, own: session.Session) -> None:
+        super().__init__()
+        self._inner = inner
+        self._own = own
+
+    def get_token(self, session: session.Session) -> str | None:
+        return self._inner.get_token(self._own)
+
+    def get_endpoint(self, session: session.Session, **kwargs: Any) -> str | None:
+        return self._inner.get_endpoint(self._own, **kwargs)
+
+    def get_project_id(self, session: session.Session) -> str | None:
+        return self._inner.get_project_id(self._own)
+
+    def get_user_id(self, session: session.Session) -> str | None:
+        return self._inner.get_user_id(self._own)
+
+    def invalidate(self) -> bool:
+        return self._inner.invalidate()
+
+
+class _ServiceCredentials:
+    """Karbor's own token per configuration, so that it is not asked for each client.
+
+    Keyed by the configuration object and by what its group says: two providers never
+    share an entry, and a reloaded file makes a new one. Used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[int, tuple[Any, Any, plugin.BaseAuthPlugin]] = {}
+
+    def get(self, conf: cfg.ConfigOpts) -> plugin.BaseAuthPlugin | None:
+        with self._lock:
+            register_opts(conf)
+            if not (conf[GROUP].auth_type or conf[GROUP].auth_section):
+                return None
+            try:
+                made = loading.load_auth_from_conf_options(conf, GROUP)
+                said = self._fingerprint(conf)
+                kept = self._entries.get(id(conf))
+                if kept and kept[0]() is conf and kept[1] == said:
+                    return kept[2]
+                own = loading.load_session_from_conf_options(conf, GROUP)
+            except (
+                keystoneauth1.exceptions.AuthPluginException,
+                ValueError,
+                cfg.Error,
+            ) as error:
+                raise exception.AuthorizationFailure(
+                    _("The credentials in [%(group)s] cannot be used: %(reason)s")
+                    % {"group": GROUP, "reason": error}
+                ) from error
+            if made is None:
+                return None
+            auth = _OwnSession(made, own)
+            reference = weakref.ref(conf, self._forgetter(id(conf)))
+            self._entries[id(conf)] = (reference, said, auth)
+            return auth
+
+    @staticmethod
+    def _fingerprint(conf: cfg.ConfigOpts) -> tuple[tuple[str, Any], ...]:
+        group = conf[GROUP].auth_section or GROUP
+        return tuple(sorted((name, str(value)) for name, value in conf[group].items()))
+
+    def _forgetter(self, key: int) -> Any:
+        entries = self._entries
+
+        def forget(reference: Any) -> None:
+            if key in entries and entries[key][0] is reference:
+                del entries[key]
+
+        return forget
+
+
+_service_credentials = _ServiceCredentials()
+
+
+def service_auth(conf: cfg.ConfigOpts) -> plugin.BaseAuthPlugin | None:
+    """Karbor's own credentials, or None when the configuration has none.
+
+    :raises AuthorizationFailure: when it has some that cannot be used
+    """
+    return _service_credentials.get(conf)
+
+
+def with_service_token(
+    user: plugin.BaseAuthPlugin, service: plugin.BaseAuthPlugin | None
+) -> plugin.BaseAuthPlugin:
+    """The user's token, with Karbor's beside it where there is one.
+
+    A service that gets both may let the user's token expire while the work runs.
+    """
+    if service is None:
+        return user
+    return service_token.ServiceTokenAuthWrapper(user_auth=user, service_auth=service)
+
+
+def _first(interface: Any) -> str | None:
+    if isinstance(interface, list | tuple):
+        return interface[0] if interface else None
+    return interface

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client of Swift."""
+
+from typing import TYPE_CHECKING, Any
+
+from oslo_config import cfg
+from swiftclient import client as swift
+
+from karbor.services.protection.clients.options import service_options
+
+if TYPE_CHECKING:
+    from karbor.services.protection.client_factory import ServiceAccess
+
+OPTIONS = service_options(
+    "swift",
+    "object-store",
+    "swift",
+    extra=(
+        cfg.IntOpt(
+            "swift_retry_attempts",
+            default=3,
+            min=0,
+            help="How often a failed call is repeated.",
+        ),
+        cfg.IntOpt(
+            "swift_retry_backoff",
+            default=2,
+            min=0,
+            help="Seconds before the first repetition; doubled for each further.",
+        ),
+    ),
+)
+
+
+def create(access: "ServiceAccess", **kwargs: Any) -> swift.Connection:
+    """A Swift connection for the session's user."""
+    return swift.Connection(
+        session=access.session,
+        os_options={"object_storage_url": access.endpoint},
+        retries=access.options.swift_retry_attempts,
+        starting_backoff=access.options.swift_retry_backoff,
+        timeout=access.options.read_timeout,
+        insecure=access.options.swift_auth_insecure,
+        cacert=access.options.swift_ca_cert_file,
+        **kwargs,
+    )
