@@ -27,7 +27,7 @@ metadata = MetaData(
     }
 )
 
-_MARIADB = {
+_MARIADB: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
@@ -68,7 +68,7 @@ restores = _record(
     Column("status", text(64), nullable=True),
     Column("resources_status", Json(), nullable=True),
     Column("resources_reason", Json(), nullable=True),
-    Column("service_id", text(64), nullable=True),
+    Column("owner_id", text(64), nullable=True),
 )
 
 verifications = _record(
@@ -79,7 +79,7 @@ verifications = _record(
     Column("status", text(64), nullable=True),
     Column("resources_status", Json(), nullable=True),
     Column("resources_reason", Json(), nullable=True),
-    Column("service_id", text(64), nullable=True),
+    Column("owner_id", text(64), nullable=True),
 )
 
 operation_logs = _record(
@@ -95,7 +95,7 @@ operation_logs = _record(
     Column("ended_at", UtcDateTime(), nullable=True),
     Column("error_info", LongText(), nullable=True),
     Column("extra_info", Json(), nullable=True),
-    Column("service_id", text(64), nullable=True),
+    Column("owner_id", text(64), nullable=True),
 )
 
 services = Table(

@@ -40,7 +40,7 @@ def _status_of_resources() -> tuple[sa.Column[Any], ...]:
         sa.Column("status", text(64), nullable=True),
         sa.Column("resources_status", Json(), nullable=True),
         sa.Column("resources_reason", Json(), nullable=True),
-        sa.Column("service_id", text(64), nullable=True),
+        sa.Column("owner_id", text(64), nullable=True),
     )
 
 
@@ -80,7 +80,7 @@ def upgrade() -> None:
         sa.Column("ended_at", UtcDateTime(), nullable=True),
         sa.Column("error_info", LongText(), nullable=True),
         sa.Column("extra_info", Json(), nullable=True),
-        sa.Column("service_id", text(64), nullable=True),
+        sa.Column("owner_id", text(64), nullable=True),
     )
     op.create_table(
         "services",
