@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a checkpoint's ``index.json`` says."""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from karbor import exception
+
+#: Karbor 1.x wrote 0.9, which had the graph inside.
+VERSION = "2.0"
+
+_TIMESTAMP = "%Y%m%dT%H%M%S.%fZ"
+_STRINGS = (
+    "id",
+    "status",
+    "owner_id",
+    "provider_id",
+    "project_id",
+    "created_at",
+    "timestamp",
+)
+_OPTIONAL_STRINGS = (
+    "status_reason",
+    "copied_from",
+    "resource_graph",
+    "resources_status",
+)
+
+
+def format_timestamp(moment: datetime.datetime) -> str:
+    """An aware moment as UTC text of fixed width that sorts as time does.
+
+    For example ``20261120T133850.123456Z``.
+    """
+    return moment.astimezone(datetime.UTC).strftime(_TIMESTAMP)
+
+
+def parse_timestamp(text: str) -> datetime.datetime:
+    """The moment that :func:`format_timestamp` wrote.
+
+    :raises ValueError: when it is something else
+    """
+    return datetime.datetime.strptime(text, _TIMESTAMP).replace(tzinfo=datetime.UTC)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CheckpointRecord:
+    """The commit point of a checkpoint: what readers believe.
+
+    :param protection_plan: ``id``, ``name``, ``provider_id`` and ``resources`` of
+        the plan as it was when the checkpoint was made
+    :param extra_info: whatever the caller gave; the Karbor API gives a JSON string
+    :param created_at: the day, ``YYYY-MM-DD`` in UTC
+    :param timestamp: the moment, as :func:`format_timestamp` writes it
+    :param copied_from: the id of the checkpoint that this one is a copy of
+    :param resource_graph: the name of the object that holds the graph, None before
+        the graph is saved
+    :param resources_status: the name of the object that holds status and reason of
+        each resource
+    """
+
+    id: str
+    status: str
+    owner_id: str
+    provider_id: str
+    project_id: str
+    protection_plan: Mapping[str, Any]
+    created_at: str
+    timestamp: str
+    extra_info: Any = None
+    status_reason: str | None = None
+    copied_from: str | None = None
+    resource_graph: str | None = None
+    resources_status: str | None = None
+
+    @property
+    def plan_id(self) -> str:
+        """The id of the plan that was protected."""
+        return str(self.protection_plan["id"])
+
+    def to_value(self) -> dict[str, Any]:
+        """The value of ``index.json``."""
+        value: dict[str, Any] = {"version": VERSION}
+        for field in dataclasses.fields(self):
+            value[field.name] = getattr(self, field.name)
+        value["protection_plan"] = dict(self.protection_plan)
+        return value
+
+    @classmethod
+    def from_value(cls, checkpoint_id: str, value: Any) -> "CheckpointRecord":
+        """Read the value of ``index.json``; keys that nobody knows are passed over.
+
+        :raises CheckpointUnreadable: saying what is wrong with it
+        """
+
+        def refuse(reason: str) -> exception.CheckpointUnreadable:
+            return exception.CheckpointUnreadable(
+                checkpoint_id=checkpoint_id, reason=reason
+            )
+
+        if not isinstance(value, Mapping):
+            raise refuse(f"it holds a {type(value).__name__}, not a JSON object")
+        if value.get("version") != VERSION:
+            raise refuse(
+                f"its version is {value.get('version')!r}, and this release reads "
+                f"{VERSION!r}"
+            )
+        for name in _STRINGS:
+            if not isinstance(value.get(name), str) or not value[name]:
+                raise refuse(f"'{name}' is missing or no text")
+        for name in _OPTIONAL_STRINGS:
+            if not isinstance(value.get(name), str | None):
+                raise refuse(f"'{name}' is no text")
+        if value["id"] != checkpoint_id:
+            raise refuse(f"it is the index of checkpoint {value['id']}")
+        plan = value.get("protection_plan")
+        if not isinstance(plan, Mapping) or not plan.get("id"):
+            raise refuse("'protection_plan' is missing or has no id")
+        try:
+            parse_timestamp(value["timestamp"])
+        except ValueError:
+            raise refuse(f"'timestamp' is {value['timestamp']!r}") from None
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: item for name, item in value.items() if name in known})

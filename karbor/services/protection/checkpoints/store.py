@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads and commits the ``index.json`` of checkpoints."""
+
+import contextlib
+import dataclasses
+import datetime
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.services.protection.bank.sections import Bank, BankSection
+from karbor.services.protection.bank_plugin import LeasePlugin
+from karbor.services.protection.checkpoints import indices, states
+from karbor.services.protection.checkpoints.record import CheckpointRecord
+
+if TYPE_CHECKING:
+    from karbor.services.protection.bank.leases import LeaseKeeper
+
+LOG = logging.getLogger(__name__)
+
+INDEX = "index.json"
+
+_STRIPES = 64
+
+
+def utc_now() -> datetime.datetime:
+    """The present moment."""
+    return datetime.datetime.now(datetime.UTC)
+
+
+class CheckpointStore:
+    """One process's way to the checkpoints of a bank; thread-safe.
+
+    A commit replaces ``index.json``, in this order: the process's lease is valid,
+    the index still is as the committer believes (same state, same owner), write.
+    Threads of one process do this one after another for one checkpoint. Between
+    processes nothing can make it atomic; the lease's validity window bounds what
+    can go wrong (see ``doc/source/contributor/checkpoints.rst``).
+
+    :param lease: None for who holds none: a reader, or a test
+    :param clock: gives the present moment, aware
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        lease: "LeaseKeeper | None" = None,
+        clock: Callable[[], datetime.datetime] = utc_now,
+    ) -> None:
+        self.bank = bank
+        self.clock = clock
+        self.indices = indices.Indices(bank.get_sub_section("indices"))
+        self._lease = lease
+        self._locks = [threading.RLock() for _ in range(_STRIPES)]
+
+    @property
+    def owner_id(self) -> str:
+        """Under which id this process works on checkpoints."""
+        return self.bank.get_owner_id()
+
+    def section(self, checkpoint_id: str) -> BankSection:
+        """Everything that one checkpoint keeps."""
+        return self.bank.get_sub_section(f"checkpoints/{checkpoint_id}")
+
+    def check_lease(self) -> None:
+        """Make sure that this process may still commit.
+
+        :raises LeaseLost: when another process may take its work over
+        """
+        if self._lease is not None:
+            self._lease.check()
+
+    def is_owner_alive(self, owner_id: str) -> bool:
+        """Whether an owner holds a lease, this process among them.
+
+        Owners on a bank without leases count as alive: taking over from a living
+        owner is worse than waiting.
+
+        :raises BankException: when the bank cannot be asked
+        """
+        plugin = self.bank.plugin
+        if owner_id == self.owner_id or not isinstance(plugin, LeasePlugin):
+            return True
+        return plugin.check_lease_existence(owner_id)
+
+    def read(self, checkpoint_id: str) -> CheckpointRecord:
+        """What readers believe of a checkpoint.
+
+        :raises CheckpointNotFound: when there is none
+        :raises CheckpointUnreadable: when there is one that this release cannot read
+        """
+        section = self.section(checkpoint_id)
+        try:
+            value = section.get_object(INDEX)
+        except exception.BankGetObjectFailed as error:
+            if not indices.is_there(section, INDEX):
+                raise exception.CheckpointNotFound(
+                    checkpoint_id=checkpoint_id
+                ) from None
+            raise exception.CheckpointUnreadable(
+                checkpoint_id=checkpoint_id, reason=str(error)
+            ) from error
+        return CheckpointRecord.from_value(checkpoint_id, value)
+
+    def write(self, record: CheckpointRecord) -> None:
+        """Replace ``index.json``, whatever it was."""
+        self.section(record.id).update_object(INDEX, record.to_value())
+
+    @contextlib.contextmanager
+    def exclusively(self, checkpoint_id: str) -> Iterator[None]:
+        """Keep this process's other threads from changing a checkpoint meanwhile."""
+        with self._locks[hash(checkpoint_id) % _STRIPES]:
+            yield
+
+    def confirm(self, believed: CheckpointRecord) -> CheckpointRecord:
+        """Make sure that a checkpoint still is as this process believes.
+
+        Call it holding :meth:`exclusively`.
+
+        :returns: the present record
+        :raises LeaseLost: when this process may no longer commit
+        :raises CheckpointTransitionRefused: when another owner has taken the
+            checkpoint or ended its state
+        :raises CheckpointNotFound, CheckpointUnreadable: as :meth:`read`
+        """
+        self.check_lease()
+        present = self.read(believed.id)
+        if (present.status, present.owner_id) != (believed.status, believed.owner_id):
+            raise exception.CheckpointTransitionRefused(
+                f"The checkpoint {believed.id} was '{believed.status}' in the hands of "
+                f"owner {believed.owner_id} and now is '{present.status}' in those of "
+                f"{present.owner_id}"
+                + (f" ({present.status_reason})" if present.status_reason else "")
+                + ": this service no longer works on it."
+            )
+        return present
+
+    def finish_work(self, checkpoint_id: str, owner_id: str) -> None:
+        """Take a checkpoint out of the work in hand, after its commit.
+
+        What is left behind when the bank fails just now is cleared by the sweep.
+        """
+        try:
+            self.indices.end_work(checkpoint_id, owner_id)
+        except exception.BankException as error:
+            LOG.warning(
+                "Checkpoint %s stays in the bank's list of work in hand until the "
+                "next sweep: %s",
+                checkpoint_id,
+                error,
+            )
+
+    def abandon(
+        self, checkpoint_id: str, owner_id: str, reason: str
+    ) -> CheckpointRecord | None:
+        """End a working state whose owner is gone.
+
+        :returns: the new record; None when that owner no longer has it in work
+        :raises CheckpointNotFound, CheckpointUnreadable: as :meth:`read`
+        """
+        with self.exclusively(checkpoint_id):
+            present = self.read(checkpoint_id)
+            if present.owner_id != owner_id or present.status not in states.WORKING:
+                return None
+            ended = dataclasses.replace(
+                present,
+                status=states.abandoned(present.status),
+                status_reason=reason,
+            )
+            self.write(ended)
+            self.finish_work(checkpoint_id, owner_id)
+            return ended
+
+    def clear(self, checkpoint_id: str, keys: tuple[str, ...]) -> None:
+        """Delete all that is left of a checkpoint without ``index.json``."""
+        self.section(checkpoint_id).delete_all()
+        self.indices.remove(keys)
