@@ -55,9 +55,9 @@ class Transactions:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
-        with self._write_lock if self.is_sqlite else contextlib.nullcontext():
-            with self.engine.begin() as connection:
-                yield connection
+        turn = self._write_lock if self.is_sqlite else contextlib.nullcontext()
+        with turn, self.engine.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close the pooled connections; a later transaction opens new ones."""

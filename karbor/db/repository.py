@@ -206,7 +206,7 @@ class Repository:
             .one_or_none()
         )
         if row is None:
-            raise exception.InvalidInput(reason=f"marker {ascii(marker)} is unknown")
+            raise exception.InvalidInput(reason=f"marker {marker!a} is unknown")
         return dict(row)
 
     def _matches(self, name: str, value: Any) -> ColumnElement[bool]:
