@@ -5,11 +5,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from karbor import exception
-from karbor.services.protection.bank import keys
+from karbor.services.protection.bank import copying, keys
+from karbor.services.protection.bank.streams import manifest
+from karbor.services.protection.bank.streams.manifest import StreamInfo
+from karbor.services.protection.bank.streams.options import StreamOptions
+from karbor.services.protection.bank.streams.reader import StreamReader
+from karbor.services.protection.bank.streams.writer import StreamWriter
 
 if TYPE_CHECKING:
     from karbor.context import RequestContext
     from karbor.services.protection.bank_plugin import BankPlugin
+    from karbor.services.protection.progress import ResourceProgress
 
 _PAGE = 1000
 _SORT_DIRECTIONS = (None, "asc", "desc")
@@ -22,10 +28,19 @@ class Bank:
     as the plugin is.
 
     :param plugin: where the objects are
+    :param stream_options: how data streams of its sections are cut and moved
     """
 
-    def __init__(self, plugin: "BankPlugin") -> None:
+    def __init__(
+        self, plugin: "BankPlugin", stream_options: StreamOptions | None = None
+    ) -> None:
         self._plugin = plugin
+        self._stream_options = stream_options or StreamOptions()
+
+    @property
+    def stream_options(self) -> StreamOptions:
+        """How data streams of the bank's sections are cut and moved."""
+        return self._stream_options
 
     @property
     def plugin(self) -> "BankPlugin":
@@ -210,16 +225,106 @@ class BankSection:
                 return
             marker = page[-1]
 
-    def delete_all(self) -> None:
-        """Delete every object and stream of the section.
+    def write_stream(
+        self, name: str, source: Any, *, progress: "ResourceProgress | None" = None
+    ) -> StreamInfo:
+        """Write a stream of bytes, or replace one; durable when it returns.
+
+        Until then readers see the stream that was there before, or none. May be
+        called again after a failure or a crash; the calling thread reads the source.
+
+        :param name: one part of a key
+        :param source: an object with ``readinto(buffer)`` or ``read(size)``, or an
+            iterable of bytes; pieces may be of any size
+        :param progress: told the bytes of the source as they have reached the bank
+        :raises BankReadonlyViolation: when the section is read-only
+        :raises BankUpdateObjectFailed: naming the stream, when the source or the
+            bank failed; a KarborException of the source comes through as it is.
+            What was written is deleted
+        """
+        self._check_writable()
+        return StreamWriter(self, name, self._bank.stream_options, progress).write(
+            source
+        )
+
+    def open_stream(self, name: str) -> StreamReader:
+        """A stream's bytes, each checked before it is given out; to be closed.
+
+        :raises BankGetObjectFailed: when there is no such stream
+        :raises BankDataCorrupted: here or from a read, naming section, stream and
+            chunk, when something of it was changed, cut or lost
+        """
+        return StreamReader(self, name, self._bank.stream_options)
+
+    def verify_stream(
+        self, name: str, *, progress: "ResourceProgress | None" = None
+    ) -> StreamInfo:
+        """Read a stream to its end and check all of it.
+
+        :param progress: told the bytes of the stream as they are checked
+        :raises BankGetObjectFailed: when there is no such stream
+        :raises BankDataCorrupted: naming section, stream and chunk
+        """
+        with self.open_stream(name) as stream:
+            for piece in stream:
+                if progress is not None:
+                    progress.advance(len(piece))
+            return stream.info
+
+    def delete_stream(self, name: str) -> None:
+        """Delete a stream, and what failed attempts to write it left behind.
+
+        Does nothing when there is none. No one may be writing the stream.
 
         :raises BankReadonlyViolation: when the section is read-only
         :raises BankDeleteObjectFailed: when an object is still there and cannot be
-            deleted; run again, it goes on where it stopped
+            deleted; call again, it goes on where it stopped
+        """
+        self._check_writable()
+        keys.validate_part(name)
+        manifest_key = manifest.MANIFESTS + name
+        if manifest_key in self.list_objects(prefix=manifest_key, limit=1):
+            self.delete_object(manifest_key)
+        for key in self.iterate_objects(prefix=f"{manifest.DATA}{name}/"):
+            self.delete_object(key)
+
+    def list_streams(self) -> list[str]:
+        """The names of the section's streams, in order."""
+        return [
+            key.removeprefix(manifest.MANIFESTS)
+            for key in self.iterate_objects(prefix=manifest.MANIFESTS)
+        ]
+
+    def copy_to(
+        self,
+        other_section: "BankSection",
+        *,
+        progress: "ResourceProgress | None" = None,
+    ) -> None:
+        """Copy all objects and streams to a section of this or another bank.
+
+        Streams are checked while they are read, and cut, compressed and put down
+        anew as the other bank's options say. What the other section has under the
+        same names is replaced; what else it has stays.
+
+        :param progress: told the bytes of streams as they have reached the other bank
+        :raises BankReadonlyViolation: when the other section is read-only
+        :raises BankDataCorrupted: when a stream of this section is damaged
+        :raises BankException: when either bank fails
+        """
+        other_section._check_writable()
+        copying.copy_section(self, other_section, progress)
+
+    def delete_all(self) -> None:
+        """Delete every object and stream of the section, and of sections in it.
+
+        :raises BankReadonlyViolation: when the section is read-only
+        :raises BankDeleteObjectFailed: when an object is still there and cannot be
+            deleted; call again, it goes on where it stopped
         """
         self._check_writable()
         for key in self.iterate_objects():
-            self._bank.delete_object(self._prefix + key)
+            self.delete_object(key)
 
     def _check_writable(self) -> None:
         if not self._is_writable:

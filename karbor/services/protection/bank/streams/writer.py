@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing a stream: one reader, a few threads that hash, compress and put.
+
+The caller's thread reads the source into buffers. A filled buffer goes to two
+places at once: to the worker threads, of which one hashes, compresses and puts it
+as a chunk, and to one thread that hashes the whole stream in order. When both are
+done the buffer is filled anew, so as many bytes are in memory as there are buffers,
+and a reader ahead of the bank waits for one.
+
+Objects are written under a folder that no other attempt uses; the manifest, written
+last, makes them a stream. The first error stops the reader, lets every thread end,
+and deletes what this attempt has written.
+"""
+
+import contextlib
+import functools
+import hashlib
+import itertools
+import queue
+import threading
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.services.protection.bank import keys
+from karbor.services.protection.bank.streams import codecs, manifest, sources
+from karbor.services.protection.bank.streams.options import StreamOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from karbor.services.protection.bank.sections import BankSection
+    from karbor.services.protection.progress import ResourceProgress
+
+LOG = logging.getLogger(__name__)
+
+_PAGE_DIGITS = 6
+
+
+class _Filled:
+    """A filled buffer, until all who need it are done with it."""
+
+    def __init__(self, index: int, buffer: bytearray, length: int, users: int) -> None:
+        self.index = index
+        self.buffer = buffer
+        self.length = length
+        self._users = users
+        self._lock = threading.Lock()
+
+    @property
+    def view(self) -> memoryview:
+        return memoryview(self.buffer)[: self.length]
+
+    def release(self) -> bool:
+        """One user is done; True when it was the last."""
+        with self._lock:
+            self._users -= 1
+            return self._users == 0
+
+
+class _Pages:
+    """Chunks as they become ready, put down page by page."""
+
+    def __init__(self, put: "Callable[[str, Any], None]", folder: str) -> None:
+        self._put = put
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._open: dict[int, dict[int, manifest.Chunk]] = {}
+        self._written: dict[int, manifest.Page] = {}
+        self.stored_length = 0
+
+    def add(self, index: int, chunk: manifest.Chunk) -> None:
+        """Take a chunk; writes the page when this was its last."""
+        number = index // manifest.PAGE_CHUNKS
+        with self._lock:
+            self.stored_length += chunk.stored_length
+            page = self._open.setdefault(number, {})
+            page[index] = chunk
+            if len(page) < manifest.PAGE_CHUNKS:
+                return
+            del self._open[number]
+        self._write(number, page)
+
+    def finish(self) -> tuple[manifest.Page, ...]:
+        """Write the page that is not full. Called when no thread adds any more."""
+        for number, page in self._open.items():
+            self._write(number, page)
+        return tuple(self._written[number] for number in sorted(self._written))
+
+    def _write(self, number: int, page: dict[int, manifest.Chunk]) -> None:
+        key = f"{self._folder}pages/{number:0{_PAGE_DIGITS}}"
+        sealed = manifest.page_to_json([page[index] for index in sorted(page)])
+        self._put(key, sealed)
+        with self._lock:
+            self._written[number] = manifest.Page(key, sealed["digest"], len(page))
+
+
+class StreamWriter:
+    """One attempt to write one stream; used once.
+
+    :param section: where the stream will be
+    :param name: of the stream: one part of a key
+    :param options: sizes, threads and compression
+    :param progress: told the bytes of the source as they have reached the bank
+    """
+
+    def __init__(
+        self,
+        section: "BankSection",
+        name: str,
+        options: StreamOptions,
+        progress: "ResourceProgress | None" = None,
+    ) -> None:
+        self._section = section
+        self._name = keys.validate_part(name)
+        self._options = options
+        self._progress = progress
+        self._attempt = uuid.uuid4().hex
+        self._folder = f"{manifest.DATA}{name}/{self._attempt}/"
+        self._manifest_key = manifest.MANIFESTS + name
+        self._pages = _Pages(section.update_object, self._folder)
+        self._compressor = codecs.Compressor(options.zstd_level)
+        self._whole = hashlib.sha256()
+        self._length = 0
+        self._chunk_count = 0
+        self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
+        self._buffers = 0
+        self._failure: BaseException | None = None
+        self._failure_lock = threading.Lock()
+
+    def write(self, source: Any) -> manifest.StreamInfo:
+        """Write all bytes of a source, and return when they are durable.
+
+        :param source: as :func:`sources.open_source` takes
+        :raises TypeError: when the source is nothing that bytes come from
+        :raises BankUpdateObjectFailed: naming the stream, when the source or the
+            bank failed; a KarborException of the source itself comes through as
+            it is
+        """
+        # The longest keys of the attempt: refused before anything is written.
+        for key in (self._manifest_key, self._chunk_key(0)):
+            keys.validate(self._section.prefix + key)
+        opened = sources.open_source(source)
+        try:
+            self._run(opened)
+            info = self._commit()
+        except BaseException as error:
+            self._discard()
+            if isinstance(error, exception.KarborException) or not isinstance(
+                error, Exception
+            ):
+                raise
+            raise self._failed(error) from error
+        return info
+
+    def _run(self, source: sources.Source) -> None:
+        workers = ThreadPoolExecutor(self._options.worker_threads, "stream-put")
+        hasher = ThreadPoolExecutor(1, "stream-hash")
+        # Left in any way, the pools are waited for: no thread outlives the attempt.
+        with workers, hasher:
+            try:
+                self._feed(source, workers, hasher)
+            except BaseException as error:
+                self._stop(error)
+                raise
+        if self._failure is not None:
+            raise self._failure
+
+    def _feed(
+        self,
+        source: sources.Source,
+        workers: ThreadPoolExecutor,
+        hasher: ThreadPoolExecutor,
+    ) -> None:
+        for index in itertools.count():
+            buffer = self._take_buffer()
+            if self._failure is not None:
+                return
+            length = source.fill(memoryview(buffer))
+            if not length:
+                return
+            self._length += length
+            self._chunk_count += 1
+            filled = _Filled(index, buffer, length, users=2)
+            for executor, work in ((hasher, self._hash), (workers, self._store)):
+                future = executor.submit(work, filled)
+                future.add_done_callback(functools.partial(self._done, filled))
+            if length < len(buffer):
+                return
+
+    def _take_buffer(self) -> bytearray:
+        with contextlib.suppress(queue.Empty):
+            return self._free.get_nowait()
+        if self._buffers < self._options.chunks_in_flight:
+            self._buffers += 1
+            return bytearray(self._options.chunk_size)
+        return self._free.get()
+
+    def _done(self, filled: _Filled, future: "Future[None]") -> None:
+        error = future.exception()
+        if error is not None:
+            self._stop(error)
+        if filled.release():
+            self._free.put(filled.buffer)
+
+    def _stop(self, error: BaseException) -> None:
+        with self._failure_lock:
+            if self._failure is None:
+                self._failure = error
+
+    def _hash(self, filled: _Filled) -> None:
+        if self._failure is None:
+            self._whole.update(filled.view)
+
+    def _store(self, filled: _Filled) -> None:
+        if self._failure is not None:
+            return
+        try:
+            self._pages.add(filled.index, self._put(filled))
+        except exception.KarborException as error:
+            raise self._failed(error, f"chunk {filled.index}: ") from error
+        if self._progress is not None:
+            self._progress.advance(filled.length)
+
+    def _put(self, filled: _Filled) -> manifest.Chunk:
+        zeros = codecs.zeros(self._options.chunk_size)
+        if codecs.is_zero(filled.buffer, filled.length, zeros):
+            digest = codecs.digest_of_zeros(codecs.SHA256, filled.length)
+            return manifest.Chunk(digest, filled.length)
+        digest = hashlib.sha256(filled.view).hexdigest()
+        codec, stored = self._compressor.encode(filled.view)
+        key = self._chunk_key(filled.index)
+        self._section.update_object(key, stored)
+        return manifest.Chunk(
+            digest=digest,
+            length=filled.length,
+            stored_length=len(stored),
+            codec=codec,
+            key=key,
+        )
+
+    def _chunk_key(self, index: int) -> str:
+        page, chunk = divmod(index, manifest.PAGE_CHUNKS)
+        return f"{self._folder}{page:0{_PAGE_DIGITS}}/{chunk:04}"
+
+    def _commit(self) -> manifest.StreamInfo:
+        info = manifest.StreamInfo(
+            name=self._name,
+            length=self._length,
+            digest=self._whole.hexdigest(),
+            hash_name=codecs.SHA256,
+            chunk_size=self._options.chunk_size,
+            chunk_count=self._chunk_count,
+            stored_length=self._pages.stored_length,
+        )
+        try:
+            sealed = manifest.Manifest(
+                info, self._attempt, self._pages.finish()
+            ).to_json()
+            previous = self._committed_attempt()
+            self._section.update_object(self._manifest_key, sealed)
+        except exception.KarborException as error:
+            raise self._failed(error, "its manifest: ") from error
+        if previous is not None:
+            self._delete_attempt(previous)
+        return info
+
+    def _committed_attempt(self) -> str | None:
+        """The attempt that the manifest in the bank names; None without one."""
+        if not self._section.list_objects(prefix=self._manifest_key, limit=1):
+            return None
+        try:
+            found = manifest.Manifest.from_json(
+                self._section.get_object(self._manifest_key), self._name
+            )
+        except (exception.BankGetObjectFailed, manifest.ManifestError) as error:
+            LOG.warning(
+                "The manifest of %s cannot be read, so the data it names stays in the "
+                "bank until the stream or its section is deleted: %s",
+                self._where(),
+                error,
+            )
+            return None
+        return found.attempt
+
+    def _discard(self) -> None:
+        """Delete what this attempt wrote, unless its manifest is in the bank.
+
+        A put of the manifest that failed may still have reached the bank; its data
+        must then stay.
+        """
+        try:
+            if self._committed_attempt() == self._attempt:
+                return
+        except exception.BankException as error:
+            LOG.warning(
+                "What a failed attempt to write %s left behind under %s stays in the "
+                "bank until the stream or its section is deleted: %s",
+                self._where(),
+                self._folder,
+                error,
+            )
+            return
+        self._delete_attempt(self._attempt)
+
+    def _delete_attempt(self, attempt: str) -> None:
+        folder = f"{manifest.DATA}{self._name}/{attempt}/"
+        try:
+            for key in self._section.iterate_objects(prefix=folder):
+                self._section.delete_object(key)
+        except exception.KarborException as error:
+            LOG.warning(
+                "Objects of %s that nothing refers to are left under %s until the "
+                "stream or its section is deleted: %s",
+                self._where(),
+                folder,
+                error,
+            )
+
+    def _where(self) -> str:
+        return f"stream {self._name!r} of {self._section.prefix}"
+
+    def _failed(
+        self, error: BaseException, what: str = ""
+    ) -> exception.KarborException:
+        return exception.BankUpdateObjectFailed(
+            key=self._section.prefix + self._name,
+            reason=f"writing {self._where()} failed after {self._length} bytes: "
+            f"{what}{error or type(error).__name__}",
+        )
