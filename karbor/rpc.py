@@ -6,6 +6,7 @@ from typing import Any
 
 import oslo_messaging as messaging
 from oslo_config import cfg
+from oslo_messaging.server import MessageHandlingServer
 from oslo_serialization import jsonutils
 
 from karbor import exception
@@ -53,21 +54,26 @@ def plain(value: Any) -> Any:
     return value
 
 
-def get_transport(conf: cfg.ConfigOpts) -> messaging.RPCTransport:
-    """The transport of ``transport_url``; ``fake://`` stays in this process."""
-    return messaging.get_rpc_transport(conf, allowed_remote_exmods=ALLOWED_EXMODS)
+def get_transport(conf: cfg.ConfigOpts, url: str | None = None) -> messaging.Transport:
+    """The transport of ``url``, else of the option ``transport_url``.
+
+    :param url: ``fake://`` stays in this process
+    """
+    return messaging.get_rpc_transport(
+        conf, url=url, allowed_remote_exmods=ALLOWED_EXMODS
+    )
 
 
 def get_client(
-    transport: messaging.RPCTransport, target: messaging.Target
+    transport: messaging.Transport, target: messaging.Target
 ) -> messaging.RPCClient:
     """A client that carries contexts; use it from any thread."""
     return messaging.get_rpc_client(transport, target, serializer=ContextSerializer())
 
 
 def get_server(
-    transport: messaging.RPCTransport, target: messaging.Target, endpoints: list[Any]
-) -> messaging.RPCServer:
+    transport: messaging.Transport, target: messaging.Target, endpoints: list[Any]
+) -> MessageHandlingServer:
     """A server that answers each call in a thread of its own pool."""
     return messaging.get_rpc_server(
         transport,

@@ -20,7 +20,7 @@ class ProtectionAPI:
     """
 
     def __init__(
-        self, conf: cfg.ConfigOpts, transport: messaging.RPCTransport | None = None
+        self, conf: cfg.ConfigOpts, transport: messaging.Transport | None = None
     ) -> None:
         config.register_opts(conf)
         target = messaging.Target(

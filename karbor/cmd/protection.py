@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""karbor-protection: the daemon that protects and restores."""
+
+import sys
+
+import cotyledon
+from cotyledon import oslo_config_glue
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from karbor.common import config
+from karbor.services.protection import service
+
+LOG = logging.getLogger(__name__)
+
+
+class ProtectionDaemon(cotyledon.Service):
+    """One protection service under the process manager.
+
+    The manager starts the process again when it dies, and passes on SIGTERM
+    (drain) and SIGHUP (reload).
+    """
+
+    name = service.BINARY
+    #: The service drains for as long as its own option says.
+    graceful_shutdown_timeout = 0
+
+    def __init__(self, worker_id: int, conf: cfg.ConfigOpts) -> None:
+        super().__init__(worker_id)
+        self._conf = conf
+        self._service = service.ProtectionService(conf)
+
+    def run(self) -> None:
+        self._service.start()
+
+    def terminate(self) -> None:
+        self._service.stop()
+
+    def reload(self) -> None:
+        self._conf.mutate_config_files()
+        self._service.reload()
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    conf = cfg.CONF
+    oslo_config_glue.register_opts(conf)
+    service.register_opts(conf)
+    config.init(sys.argv[1:], service.BINARY, conf)
+    conf.set_default("graceful_shutdown_timeout", conf.drain_timeout + 30)
+    manager = cotyledon.ServiceManager()
+    manager.add(ProtectionDaemon, workers=1, args=(conf,))
+    oslo_config_glue.link(manager, conf, reload_method="mutate")
+    manager.run()

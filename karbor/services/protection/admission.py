@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The door: what a caller asks for is checked, prepared, and handed to a flow.
+
+Everything that a caller can get wrong is refused here, before anything is made.
+What passes gets its checkpoint, its record and its operation log, and waits its
+turn in the runner; the caller has its answer by then.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from oslo_log import log as logging
+from oslo_utils import timeutils
+
+from karbor import exception
+from karbor.common import constants
+from karbor.context import RequestContext
+from karbor.db.database import Database
+from karbor.services.protection.access import check_access
+from karbor.services.protection.checkpoint import Checkpoint
+from karbor.services.protection.flows.inputs import OperationInputs, OperationSecrets
+from karbor.services.protection.flows.runner import OperationRunner
+from karbor.services.protection.messages import Plan, RecordRequest
+from karbor.services.protection.provider import Provider, ProviderRegistry
+
+LOG = logging.getLogger(__name__)
+
+_PAGE = 200
+
+_DELETABLE = (
+    constants.CHECKPOINT_STATUS_AVAILABLE,
+    constants.CHECKPOINT_STATUS_ERROR,
+    constants.CHECKPOINT_STATUS_ERROR_DELETING,
+)
+_RESETTABLE_TO = (
+    constants.CHECKPOINT_STATUS_AVAILABLE,
+    constants.CHECKPOINT_STATUS_ERROR,
+)
+#: A copy in one of these needs no second one beside it.
+_COPY_COUNTS = (
+    constants.CHECKPOINT_STATUS_AVAILABLE,
+    constants.CHECKPOINT_STATUS_COPYING,
+    constants.CHECKPOINT_STATUS_WAIT_COPYING,
+)
+
+
+class Admission:
+    """Checks requests and starts operations; every method is thread-safe."""
+
+    def __init__(
+        self,
+        providers: ProviderRegistry,
+        database: Database,
+        runner: OperationRunner,
+    ) -> None:
+        self._providers = providers
+        self._database = database
+        self._runner = runner
+
+    def protect(
+        self, context: RequestContext, plan: Plan, properties: dict[str, Any]
+    ) -> str:
+        """Make a checkpoint of the plan and begin to fill it.
+
+        :param properties: ``extra_info`` goes into the checkpoint
+        :returns: the checkpoint's id
+        :raises InvalidPlan: when the plan is another project's or names nothing
+        :raises ProviderNotFound, InvalidInput: see :meth:`Provider.validate_parameters`
+        """
+        provider = self._providers.get(plan.provider_id)
+        project_id = _project_of(context, plan)
+        if not plan.resources:
+            raise exception.InvalidPlan(
+                reason=f"plan {plan.id} names no resources; add at least one"
+            )
+        _check_distinct(plan)
+        parameters = provider.validate_parameters(
+            constants.OPERATION_PROTECT, plan.parameters, plan.resources
+        )
+        checkpoint = provider.checkpoints.create(
+            plan.to_dict(),
+            provider_id=provider.id,
+            project_id=project_id,
+            extra_info=properties.get("extra_info"),
+        )
+        self._start(
+            context,
+            provider,
+            operation=constants.OPERATION_PROTECT,
+            checkpoint=checkpoint,
+            parameters=parameters,
+            plan=plan.to_dict(),
+        )
+        return checkpoint.id
+
+    def restore(
+        self,
+        context: RequestContext,
+        request: RecordRequest,
+        restore_auth: dict[str, Any] | None,
+    ) -> None:
+        """Begin to restore a checkpoint; its record tells how it goes.
+
+        :raises CheckpointNotAvailable: when the checkpoint is not ``available``
+        :raises InvalidInput: when the parameters do not fit the schemas, or a
+            target is named without what is needed to enter it
+        """
+        provider, checkpoint, parameters = self._examine(
+            context, request, constants.OPERATION_RESTORE
+        )
+        if request.restore_target and not restore_auth:
+            raise exception.InvalidInput(
+                reason="restore: restore_target needs restore_auth with a username "
+                "and a password for it"
+            )
+        self._record(context, self._database.restores, request, provider, checkpoint)
+        self._start(
+            context,
+            provider,
+            operation=constants.OPERATION_RESTORE,
+            checkpoint=checkpoint,
+            parameters=parameters,
+            record_id=request.id,
+            restore_target=request.restore_target,
+            restore_auth=restore_auth,
+        )
+
+    def verify(self, context: RequestContext, request: RecordRequest) -> None:
+        """Begin to verify a checkpoint; its record tells how it goes.
+
+        :raises CheckpointNotAvailable: when the checkpoint is not ``available``
+        """
+        provider, checkpoint, parameters = self._examine(
+            context, request, constants.OPERATION_VERIFY
+        )
+        self._record(
+            context, self._database.verifications, request, provider, checkpoint
+        )
+        self._start(
+            context,
+            provider,
+            operation=constants.OPERATION_VERIFY,
+            checkpoint=checkpoint,
+            parameters=parameters,
+            record_id=request.id,
+        )
+
+    def copy(self, context: RequestContext, plan: Plan) -> list[dict[str, str]]:
+        """Begin to copy each of the plan's checkpoints that has no copy yet.
+
+        :returns: ``checkpoint_protect_id`` and ``checkpoint_copy_id`` of each pair;
+            empty when every available checkpoint already has its copy
+        """
+        provider = self._providers.get(plan.provider_id)
+        project_id = _project_of(context, plan)
+        checkpoints = list(_all_of_plan(provider, project_id, plan.id))
+        copied = {
+            checkpoint.copied_from
+            for checkpoint in checkpoints
+            if checkpoint.copied_from and checkpoint.status in _COPY_COUNTS
+        }
+        pairs = []
+        for source in checkpoints:
+            if (
+                source.status != constants.CHECKPOINT_STATUS_AVAILABLE
+                or source.copied_from
+                or source.id in copied
+            ):
+                continue
+            target = provider.checkpoints.create(
+                {**source.protection_plan, "project_id": project_id},
+                provider_id=provider.id,
+                project_id=project_id,
+                extra_info=source.extra_info,
+                status=constants.CHECKPOINT_STATUS_WAIT_COPYING,
+                copied_from=source.id,
+            )
+            self._start(
+                context,
+                provider,
+                operation=constants.OPERATION_COPY,
+                checkpoint=source,
+                parameters=plan.parameters,
+                copy_checkpoint_id=target.id,
+            )
+            pairs.append(
+                {"checkpoint_protect_id": source.id, "checkpoint_copy_id": target.id}
+            )
+        return pairs
+
+    def delete(
+        self, context: RequestContext, provider_id: str, checkpoint_id: str
+    ) -> None:
+        """Begin to delete a checkpoint.
+
+        :raises DeleteCheckpointNotAllowed: when it is another project's
+        :raises CheckpointNotBeDeleted: when an operation works on it
+        """
+        provider = self._providers.get(provider_id)
+        checkpoint = provider.checkpoints.get(checkpoint_id)
+        check_access(context, checkpoint, exception.DeleteCheckpointNotAllowed)
+        if checkpoint.status not in _DELETABLE:
+            raise exception.CheckpointNotBeDeleted(
+                f"The checkpoint {checkpoint_id} can not be deleted: it is "
+                f"'{checkpoint.status}'. Wait until it is one of: "
+                f"{', '.join(_DELETABLE)}."
+            )
+        try:
+            checkpoint.transition(constants.CHECKPOINT_STATUS_DELETING)
+        except exception.CheckpointTransitionRefused as error:
+            raise exception.CheckpointNotBeDeleted(str(error)) from error
+        self._start(
+            context,
+            provider,
+            operation=constants.OPERATION_DELETE,
+            checkpoint=checkpoint,
+            parameters={},
+        )
+
+    def reset_state(
+        self, context: RequestContext, provider_id: str, checkpoint_id: str, state: str
+    ) -> None:
+        """Set the state of a checkpoint that nothing works on.
+
+        :raises InvalidInput: when the state is none to reset to
+        :raises CheckpointNotBeReset: when a living service works on it
+        """
+        if state not in _RESETTABLE_TO:
+            raise exception.InvalidInput(
+                reason=f"a checkpoint cannot be reset to '{state}'; states are "
+                f"{', '.join(_RESETTABLE_TO)}"
+            )
+        provider = self._providers.get(provider_id)
+        checkpoint = provider.checkpoints.get(checkpoint_id)
+        check_access(context, checkpoint, exception.AccessCheckpointNotAllowed)
+        checkpoint.reset(state)
+
+    def _examine(
+        self, context: RequestContext, request: RecordRequest, operation: str
+    ) -> tuple[Provider, Checkpoint, dict[str, Any]]:
+        provider = self._providers.get(request.provider_id)
+        checkpoint = provider.checkpoints.get(request.checkpoint_id)
+        check_access(context, checkpoint, exception.AccessCheckpointNotAllowed)
+        if checkpoint.status != constants.CHECKPOINT_STATUS_AVAILABLE:
+            raise exception.CheckpointNotAvailable(
+                f"The checkpoint {checkpoint.id} is not available: it is "
+                f"'{checkpoint.status}'."
+            )
+        graph = checkpoint.resource_graph
+        parameters = provider.validate_parameters(
+            operation, request.parameters, graph.resources if graph else ()
+        )
+        return provider, checkpoint, parameters
+
+    def _record(
+        self,
+        context: RequestContext,
+        repository: Any,
+        request: RecordRequest,
+        provider: Provider,
+        checkpoint: Checkpoint,
+    ) -> None:
+        """Make the record, or take over the one that the API has made."""
+        values = {
+            "status": constants.RESTORE_STATUS_IN_PROGRESS,
+            "owner_id": provider.owner_id,
+        }
+        try:
+            known = repository.get(context, request.id)
+        except exception.NotFound:
+            fields = {
+                "id": request.id,
+                "project_id": request.project_id
+                if context.is_admin and request.project_id
+                else context.project_id or checkpoint.project_id,
+                "provider_id": provider.id,
+                "checkpoint_id": checkpoint.id,
+                "parameters": request.parameters,
+                **values,
+            }
+            if repository is self._database.restores:
+                fields["restore_target"] = request.restore_target
+            repository.create(context, fields)
+            return
+        if known["checkpoint_id"] != checkpoint.id:
+            raise exception.InvalidInput(
+                reason=f"record {request.id} is for checkpoint "
+                f"{known['checkpoint_id']}, not for {checkpoint.id}"
+            )
+        repository.update(context, request.id, values)
+
+    def _start(
+        self,
+        context: RequestContext,
+        provider: Provider,
+        *,
+        operation: str,
+        checkpoint: Checkpoint,
+        parameters: dict[str, Any],
+        plan: dict[str, Any] | None = None,
+        record_id: str | None = None,
+        copy_checkpoint_id: str | None = None,
+        restore_target: str | None = None,
+        restore_auth: dict[str, Any] | None = None,
+    ) -> None:
+        log = self._database.operation_logs.create(
+            context,
+            {
+                "project_id": checkpoint.project_id,
+                "operation_type": operation,
+                "checkpoint_id": copy_checkpoint_id or checkpoint.id,
+                "plan_id": checkpoint.protection_plan.get("id"),
+                "provider_id": provider.id,
+                "restore_id": record_id
+                if operation == constants.OPERATION_RESTORE
+                else None,
+                "status": constants.OPERATION_EXE_STATE_IN_PROGRESS,
+                "started_at": timeutils.utcnow(with_timezone=True),
+                "owner_id": provider.owner_id,
+                "extra_info": {},
+            },
+        )
+        self._runner.submit(
+            OperationInputs(
+                operation=operation,
+                provider_id=provider.id,
+                checkpoint_id=checkpoint.id,
+                context=context.to_plain(),
+                parameters=parameters,
+                plan=plan,
+                record_id=record_id,
+                operation_log_id=log["id"],
+                copy_checkpoint_id=copy_checkpoint_id,
+                restore_target=restore_target,
+            ),
+            OperationSecrets(context=context, restore_auth=restore_auth),
+        )
+
+
+def _project_of(context: RequestContext, plan: Plan) -> str:
+    project_id = plan.project_id or context.project_id
+    if not project_id:
+        raise exception.InvalidPlan(
+            reason=f"plan {plan.id} belongs to no project; give it a project_id"
+        )
+    if project_id != context.project_id and not context.is_admin:
+        raise exception.InvalidPlan(
+            reason=f"plan {plan.id} belongs to project {project_id}, the caller to "
+            f"{context.project_id}"
+        )
+    return project_id
+
+
+def _check_distinct(plan: Plan) -> None:
+    """A resource's bank section has its id for a name, so ids must differ."""
+    types: dict[str, str] = {}
+    for resource in plan.resources:
+        other = types.setdefault(resource.id, resource.type)
+        if other != resource.type:
+            raise exception.InvalidPlan(
+                reason=f"resources of two types, {other} and {resource.type}, have "
+                f"the id {resource.id}; protect them in two plans"
+            )
+
+
+def _all_of_plan(
+    provider: Provider, project_id: str, plan_id: str
+) -> Iterator[Checkpoint]:
+    marker = None
+    while True:
+        page = provider.checkpoints.list(
+            project_id,
+            provider_id=provider.id,
+            plan_id=plan_id,
+            limit=_PAGE,
+            marker=marker,
+        )
+        yield from page
+        if len(page) < _PAGE:
+            return
+        marker = page[-1].id
