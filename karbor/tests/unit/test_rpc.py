@@ -4,7 +4,6 @@
 import oslo_messaging as messaging
 import pytest
 from oslo_config import cfg
-from oslo_messaging import conffixture
 
 from karbor import exception, rpc
 from karbor.context import RequestContext
@@ -54,11 +53,9 @@ class Endpoint:
 
 @pytest.fixture
 def client():
-    conf = cfg.ConfigOpts()
-    conf([])
     # oslo.messaging registers some of its options with the global CONF only.
-    fixture = conffixture.ConfFixture(conf)
-    fixture.setUp()
+    conf = cfg.CONF
+    conf([], default_config_files=[], default_config_dirs=[])
     transport = rpc.get_transport(conf, "fake://")
     target = messaging.Target(topic="t", server="s", version="1.0")
     server = rpc.get_server(transport, target, [Endpoint()])
@@ -66,7 +63,7 @@ def client():
     yield rpc.get_client(transport, messaging.Target(topic="t", version="1.0"))
     server.stop()
     server.wait()
-    fixture.cleanUp()
+    conf.reset()
 
 
 def test_an_error_comes_back_as_its_class_with_its_words(client):
