@@ -32,10 +32,6 @@ _DELETABLE = (
     constants.CHECKPOINT_STATUS_ERROR,
     constants.CHECKPOINT_STATUS_ERROR_DELETING,
 )
-_RESETTABLE_TO = (
-    constants.CHECKPOINT_STATUS_AVAILABLE,
-    constants.CHECKPOINT_STATUS_ERROR,
-)
 #: A copy in one of these needs no second one beside it.
 _COPY_COUNTS = (
     constants.CHECKPOINT_STATUS_AVAILABLE,
@@ -225,11 +221,6 @@ class Admission:
         :raises InvalidInput: when the state is none to reset to
         :raises CheckpointNotBeReset: when a living service works on it
         """
-        if state not in _RESETTABLE_TO:
-            raise exception.InvalidInput(
-                reason=f"a checkpoint cannot be reset to '{state}'; states are "
-                f"{', '.join(_RESETTABLE_TO)}"
-            )
         provider = self._providers.get(provider_id)
         checkpoint = provider.checkpoints.get(checkpoint_id)
         check_access(context, checkpoint, exception.AccessCheckpointNotAllowed)
