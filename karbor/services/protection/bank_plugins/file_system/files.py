@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are whole, durable and private, in folders that come and go.
+
+Paths are bytes, so that the process's locale has no say in them.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+import time
+import uuid
+from collections.abc import Callable
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+
+# A writer makes its folder again as often as deleters take it away.
+_PLACE_ATTEMPTS = 1000
+# Python and Linux write at most so much at once.
+_MOST_AT_ONCE = 0x7FFFF000
+_FOLDER_IN_USE = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY})
+
+
+class KeyConflict(Exception):
+    """A file would have to be a folder of others, or the other way round."""
+
+
+class FileStore:
+    """Writes, reads and deletes files below one folder. Safe from many threads
+    and processes at once.
+
+    :param root: the folder; it is there already, and is never made or removed
+    :param temporary: a folder on the same filesystem, outside of ``root``, where
+        files are written before they are moved to their place
+    :param has_files: whether there is any file at or below a folder
+    """
+
+    def __init__(
+        self, root: bytes, temporary: bytes, has_files: Callable[[bytes], bool]
+    ) -> None:
+        self._root = root
+        self._temporary = temporary
+        self._has_files = has_files
+
+    def write(self, path: bytes, *parts: bytes | memoryview) -> None:
+        """Create or replace a file: whole for every reader, durable when it returns.
+
+        :param path: below the root
+        :param parts: what it will contain, one after the other
+        :raises KeyConflict: when the path is a folder, or a file is in its way
+        :raises OSError: when it could not be written; the old file is still there
+        """
+        temporary = os.path.join(self._temporary, uuid.uuid4().hex.encode())
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE
+        )
+        try:
+            try:
+                os.fchmod(descriptor, FILE_MODE)
+                _write_all(descriptor, [memoryview(part) for part in parts])
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._place(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        self._sync_folder(os.path.dirname(path))
+
+    def read(self, path: bytes, header_size: int) -> tuple[bytes, bytes]:
+        """The first bytes of a file, and the rest.
+
+        :raises FileNotFoundError: when there is no such file
+        :raises OSError: when it cannot be read, or the root is gone
+        """
+        try:
+            descriptor = os.open(
+                path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if not os.path.isdir(self._root):
+                raise OSError(errno.ENXIO, "the bank's folder is gone", path) from error
+            raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileNotFoundError(errno.ENOENT, "no such object", path)
+            header = os.read(descriptor, header_size)
+            return header, _read_all(descriptor, status.st_size - len(header))
+        finally:
+            os.close(descriptor)
+
+    def delete(self, path: bytes) -> None:
+        """Delete a file and the folders that it leaves empty; durable on return.
+
+        :raises FileNotFoundError: when there is no such file
+        :raises OSError: when it cannot be deleted
+        """
+        try:
+            os.unlink(path)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
+        folder = os.path.dirname(path)
+        self._sync_folder(folder)
+        emptied = False
+        while folder != self._root and _remove_folder(folder):
+            emptied = True
+            folder = os.path.dirname(folder)
+        if emptied:
+            self._sync_folder(folder)
+
+    def remove_temporaries(self, older_than: float) -> int:
+        """Delete the temporary files that writers left when they died.
+
+        :param older_than: seconds; more than the longest write can take
+        :returns: how many were deleted
+        """
+        removed = 0
+        before = time.time() - older_than
+        with os.scandir(self._temporary) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if (
+                        entry.is_file(follow_symlinks=False)
+                        and entry.stat(follow_symlinks=False).st_mtime < before
+                    ):
+                        os.unlink(entry.path)
+                        removed += 1
+        return removed
+
+    def _place(self, temporary: bytes, path: bytes) -> None:
+        for _attempt in range(_PLACE_ATTEMPTS):
+            try:
+                os.rename(temporary, path)
+            except FileNotFoundError:
+                self._make_folders(os.path.dirname(path))
+            except IsADirectoryError as error:
+                if self._has_files(path):
+                    raise KeyConflict("it is a folder of other objects") from error
+                _remove_empty_folders(path)
+            except NotADirectoryError as error:
+                raise KeyConflict("a part of it is an object") from error
+            else:
+                return
+        raise OSError(errno.ENOENT, "its folder disappears again and again", path)
+
+    def _make_folders(self, folder: bytes) -> None:
+        """Make a folder and what is missing above it, up to the root.
+
+        Another's deletion may take away what was just made; the caller tries again.
+        """
+        missing = [folder]
+        while True:
+            if missing[-1] == self._root:
+                # Never made anew: it may be a filesystem that is not mounted.
+                raise FileNotFoundError(errno.ENOENT, "its folder is gone", folder)
+            try:
+                make_folder(missing[-1])
+            except FileNotFoundError:
+                missing.append(os.path.dirname(missing[-1]))
+            except NotADirectoryError as error:
+                raise KeyConflict("a part of it is an object") from error
+            else:
+                missing.pop()
+                if not missing:
+                    return
+
+    def _sync_folder(self, folder: bytes) -> None:
+        """Make durable what a folder lists, or that it is gone itself."""
+        while True:
+            try:
+                sync_folder(folder)
+            except FileNotFoundError:
+                if folder == self._root:
+                    raise
+                folder = os.path.dirname(folder)
+            else:
+                return
+
+
+def make_folder(folder: bytes) -> None:
+    """Make a private folder, durably, if it is not there.
+
+    :raises FileNotFoundError: when the folder above is not there
+    """
+    try:
+        os.mkdir(folder, FOLDER_MODE)
+        os.chmod(folder, FOLDER_MODE)
+    except FileExistsError:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        sync_folder(os.path.dirname(folder))
+
+
+def sync_folder(folder: bytes) -> None:
+    """Make durable which names a folder has."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_folder(folder: bytes) -> bool:
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno not in _FOLDER_IN_USE:
+            raise
+        return False
+    return True
+
+
+def _remove_empty_folders(folder: bytes) -> None:
+    """Remove folders that a deleter left empty when it died."""
+    for path, _folders, _files in os.walk(folder, topdown=False):
+        _remove_folder(path)
+
+
+def _write_all(descriptor: int, parts: list[memoryview]) -> None:
+    while parts:
+        written = os.writev(descriptor, [part[:_MOST_AT_ONCE] for part in parts])
+        while parts and written >= len(parts[0]):
+            written -= len(parts.pop(0))
+        if parts:
+            parts[0] = parts[0][written:]
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    """All that is left of a file; the usual one read makes no copy."""
+    content = os.read(descriptor, min(size, _MOST_AT_ONCE)) if size else b""
+    if len(content) == size:
+        return content
+    pieces = [content]
+    left = size - len(content)
+    while left and (piece := os.read(descriptor, min(left, _MOST_AT_ONCE))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)

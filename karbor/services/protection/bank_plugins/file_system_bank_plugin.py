@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bank in a folder of a filesystem, local or shared.
+
+An object with the key ``/a/b`` is the file ``<path>/<container>/a/b``, as it was in
+Karbor 1.x. What a file contains is told in :mod:`.file_system.values`.
+"""
+
+import itertools
+import math
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.context import RequestContext
+from karbor.services.protection.bank import keys
+from karbor.services.protection.bank.leases import LEASE_OPTS, LeaseWindows
+from karbor.services.protection.bank_plugin import BankPlugin, LeasePlugin
+from karbor.services.protection.bank_plugins.file_system import files, values
+from karbor.services.protection.bank_plugins.file_system.listing import Listing
+
+LOG = logging.getLogger(__name__)
+
+GROUP = "file_system_bank_plugin"
+OPTS = [
+    cfg.StrOpt(
+        "file_system_bank_path",
+        help="Absolute path of the folder in which the bank keeps its objects; made "
+        "when missing. To be shared by several services it lies on a filesystem that "
+        "they share. Required; there is no default.",
+    ),
+    cfg.StrOpt(
+        "bank_object_container",
+        default="karbor",
+        help="Name of the folder in file_system_bank_path that holds the objects. "
+        "Change it to keep several banks in one place.",
+    ),
+    *LEASE_OPTS,
+]
+
+#: Beside the containers, so that no key can name it and no listing finds it.
+TEMPORARY = ".karbor-tmp"
+# Longer than any write of one object takes.
+_DEAD_WRITER_SECONDS = 24 * 3600.0
+_LEASES = "/leases/"
+# Goes on while the machine sleeps, as the clocks of others do.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make a provider's configuration know the group of this plugin."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+class FileSystemBankPlugin(BankPlugin, LeasePlugin):
+    """Keeps each object in a file.
+
+    :param config: the provider's configuration
+    :raises InvalidInput: when the path cannot be written or an option is out of
+        order; the error's ``kwargs["option"]`` names it as ``[group]/option``
+    """
+
+    def __init__(self, config: cfg.ConfigOpts) -> None:
+        super().__init__(config)
+        register_opts(config)
+        options = config[GROUP]
+        windows = LeaseWindows.from_options(options, GROUP)
+        self.lease_expire_window = windows.expire
+        self.lease_renew_window = windows.renew
+        self.lease_validity_window = windows.validity
+        self._owner_id = str(uuid.uuid4())
+        self._lease_lock = threading.Lock()
+        self._lease_written: float | None = None
+        self._leases_cleaned = -math.inf
+        path = _checked_path(options.file_system_bank_path)
+        container = _checked_container(options.bank_object_container)
+        self._root = os.path.join(path, container)
+        self._listing = Listing(self._root)
+        temporary = os.path.join(path, os.fsencode(TEMPORARY))
+        self._files = files.FileStore(self._root, temporary, self._has_files)
+        try:
+            _prepare(path, self._root, temporary)
+            removed = self._files.remove_temporaries(_DEAD_WRITER_SECONDS)
+        except OSError as error:
+            raise _invalid(
+                "file_system_bank_path",
+                f"nothing can be written below {os.fsdecode(path)!r}: "
+                f"{error.strerror or error} ({os.fsdecode(error.filename or b'')})",
+            ) from error
+        if removed:
+            LOG.info(
+                "Removed %d temporary files of writers that died below %s.",
+                removed,
+                os.fsdecode(temporary),
+            )
+
+    def update_object(
+        self, key: str, value: Any, context: RequestContext | None = None
+    ) -> None:
+        path = self._path(key)
+        try:
+            header, content = values.encode(value)
+        except (TypeError, ValueError) as error:
+            raise exception.BankUpdateObjectFailed(
+                key=key, reason=f"its value cannot be kept: {error}"
+            ) from error
+        try:
+            self._files.write(path, header, content)
+        except (OSError, files.KeyConflict) as error:
+            raise exception.BankUpdateObjectFailed(
+                key=key, reason=_reason(error)
+            ) from error
+
+    def get_object(self, key: str, context: RequestContext | None = None) -> Any:
+        try:
+            return self._get(key)
+        except (OSError, values.ValueDamaged) as error:
+            raise exception.BankGetObjectFailed(
+                key=key, reason=_reason(error)
+            ) from error
+
+    def list_objects(
+        self,
+        prefix: str | None = None,
+        limit: int | None = None,
+        marker: str | None = None,
+        sort_dir: str | None = None,
+        context: RequestContext | None = None,
+    ) -> list[str]:
+        if not prefix:
+            prefix = "/"
+        if prefix != "/":
+            if not prefix.startswith("/"):
+                return []
+            keys.validate_relative_prefix(prefix[1:])
+        found = self._listing.keys(
+            prefix=prefix.encode(),
+            marker=None if marker is None else marker.encode("utf-8", "surrogatepass"),
+            descending=sort_dir == "desc",
+        )
+        try:
+            return list(itertools.islice(_valid(found), limit))
+        except OSError as error:
+            raise exception.BankListObjectsFailed(reason=_reason(error)) from error
+
+    def delete_object(self, key: str, context: RequestContext | None = None) -> None:
+        try:
+            self._files.delete(self._path(key))
+        except OSError as error:
+            raise exception.BankDeleteObjectFailed(
+                key=key, reason=_reason(error)
+            ) from error
+
+    def get_owner_id(self, context: RequestContext | None = None) -> str:
+        return self._owner_id
+
+    def acquire_lease(self) -> None:
+        self._write_lease()
+
+    def renew_lease(self) -> None:
+        self._write_lease()
+
+    def check_lease_validity(self) -> bool:
+        with self._lease_lock:
+            written = self._lease_written
+        if written is None:
+            return False
+        left = written + self.lease_expire_window - time.clock_gettime(_CLOCK)
+        return left > self.lease_validity_window
+
+    def check_lease_existence(self, owner_id: str) -> bool:
+        expires = self._lease_expiry(_LEASES + keys.validate_part(owner_id))
+        return expires is not None and expires > time.time()
+
+    def release_lease(self) -> None:
+        """Give the lease up, so that others know at once that the owner is gone.
+
+        :raises BankDeleteObjectFailed: when the lease cannot be deleted; it expires
+        """
+        with self._lease_lock:
+            self._lease_written = None
+        key = _LEASES + self._owner_id
+        try:
+            self._files.delete(self._path(key))
+        except FileNotFoundError:
+            LOG.debug("The lease of owner %s was already gone.", self._owner_id)
+        except OSError as error:
+            raise exception.BankDeleteObjectFailed(
+                key=key, reason=_reason(error)
+            ) from error
+
+    def _write_lease(self) -> None:
+        # Before the write: however long it takes, the owner never believes in its
+        # lease for longer than others do.
+        written = time.clock_gettime(_CLOCK)
+        lease = {
+            "owner_id": self._owner_id,
+            "expires_at": time.time() + self.lease_expire_window,
+        }
+        try:
+            self.update_object(_LEASES + self._owner_id, lease)
+        except exception.BankUpdateObjectFailed as error:
+            raise exception.AcquireLeaseFailed(reason=str(error)) from error
+        with self._lease_lock:
+            self._lease_written = written
+        self._clean_leases(written)
+
+    def _clean_leases(self, now: float) -> None:
+        """Delete leases that expired long ago, now and then.
+
+        Long ago, so that no lease is deleted whose owner is just late to renew it.
+        """
+        if now - self._leases_cleaned < self.lease_expire_window:
+            return
+        self._leases_cleaned = now
+        try:
+            for key in self.list_objects(prefix=_LEASES):
+                expires = self._lease_expiry(key)
+                if expires is not None and (
+                    time.time() - expires > self.lease_expire_window
+                ):
+                    self.delete_object(key)
+        except exception.BankException as error:
+            LOG.warning("Expired leases could not be cleaned up: %s", error)
+
+    def _lease_expiry(self, key: str) -> float | None:
+        """When a lease expires, in seconds since the epoch; None when there is none.
+
+        :raises BankGetObjectFailed: when it cannot be read
+        """
+        try:
+            return float(self._get(key)["expires_at"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise exception.BankGetObjectFailed(
+                key=key, reason=f"it is no lease: {_reason(error)}"
+            ) from error
+
+    def _get(self, key: str) -> Any:
+        header, content = self._files.read(self._path(key), values.HEADER_SIZE)
+        return values.decode(header, content)
+
+    def _path(self, key: str) -> bytes:
+        return self._root + keys.validate(key).encode()
+
+    def _has_files(self, path: bytes) -> bool:
+        prefix = path.removeprefix(self._root) + b"/"
+        return next(self._listing.keys(prefix), None) is not None
+
+
+def _valid(found: Iterator[bytes]) -> Iterator[str]:
+    """Keys without the files that someone else put there under names no key has."""
+    for raw in found:
+        try:
+            yield keys.validate(raw.decode())
+        except (UnicodeDecodeError, exception.InvalidParameterValue):
+            LOG.debug("The bank has a file that is no object: %r", raw)
+
+
+def _checked_path(path: str | None) -> bytes:
+    if not path:
+        raise _invalid("file_system_bank_path", "it is not set; name a folder")
+    if not os.path.isabs(path):
+        raise _invalid("file_system_bank_path", f"{path!r} is not an absolute path")
+    return os.path.normpath(os.fsencode(path))
+
+
+def _checked_container(container: str) -> bytes:
+    try:
+        keys.validate_part(container)
+    except exception.InvalidParameterValue as error:
+        raise _invalid("bank_object_container", str(error)) from error
+    if container == TEMPORARY:
+        raise _invalid("bank_object_container", f"{container!r} is taken")
+    return container.encode()
+
+
+def _prepare(path: bytes, root: bytes, temporary: bytes) -> None:
+    """Make the bank's folders, and find out whether objects can be written.
+
+    :raises OSError: naming what cannot be done
+    """
+    missing = [path]
+    while not os.path.lexists(os.path.dirname(missing[-1])):
+        missing.append(os.path.dirname(missing[-1]))
+    for folder in (*reversed(missing), root, temporary):
+        files.make_folder(folder)
+    # Permission bits do not tell: root passes them by, a read-only mount does not
+    # show in them. An empty folder is no object, so nobody sees the probe.
+    probe = uuid.uuid4().hex.encode()
+    written, target = os.path.join(temporary, probe), os.path.join(root, probe)
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, files.FILE_MODE)
+    try:
+        os.write(descriptor, b"karbor")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+        os.unlink(written)
+    os.mkdir(written, files.FOLDER_MODE)
+    try:
+        # Also tells whether files can be moved there: both on one filesystem.
+        os.rename(written, target)
+        written = target
+        files.sync_folder(root)
+    finally:
+        os.rmdir(written)
+
+
+def _invalid(option: str, problem: str) -> exception.InvalidInput:
+    name = f"[{GROUP}]/{option}"
+    return exception.InvalidInput(reason=f"option {name}: {problem}", option=name)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
