@@ -51,6 +51,7 @@ class CheckpointCollection:
 
     :param lease: checked before each commit; None for who holds none
     :param clock: gives the present moment, aware
+    :param provider_id: to :meth:`get` only this provider's; None for anyone's
     """
 
     def __init__(
@@ -58,8 +59,11 @@ class CheckpointCollection:
         bank: Bank,
         lease: "LeaseKeeper | None" = None,
         clock: Callable[[], datetime.datetime] = utc_now,
+        *,
+        provider_id: str | None = None,
     ) -> None:
         self._store = CheckpointStore(bank, lease, clock)
+        self._provider_id = provider_id
 
     @property
     def store(self) -> CheckpointStore:
@@ -118,7 +122,10 @@ class CheckpointCollection:
         """
         if not isinstance(checkpoint_id, str) or not _ID.fullmatch(checkpoint_id):
             raise exception.CheckpointNotFound(checkpoint_id=checkpoint_id)
-        return Checkpoint(self._store, self._store.read(checkpoint_id))
+        record = self._store.read(checkpoint_id)
+        if self._provider_id not in (None, record.provider_id):
+            raise exception.CheckpointNotFound(checkpoint_id=checkpoint_id)
+        return Checkpoint(self._store, record)
 
     def list(
         self,
@@ -210,6 +217,10 @@ class CheckpointCollection:
                     and checkpoint.owner_id == entry.owner_id
                 ):
                     yield checkpoint
+
+    def has_work(self) -> bool:
+        """Whether this process works on any checkpoint."""
+        return any(True for _ in self._store.indices.in_work(self._store.owner_id))
 
     def _new_record(
         self,

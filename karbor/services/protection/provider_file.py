@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A provider's file: ``providers.d/<name>.conf``."""
+
+import dataclasses
+import difflib
+import hashlib
+import re
+from typing import Any
+
+from oslo_config import cfg
+from oslo_utils import uuidutils
+
+from karbor import exception
+
+GROUP = "provider"
+
+PROVIDER_OPTS = [
+    cfg.StrOpt("name", help="What people call the provider; required."),
+    cfg.StrOpt("description", default="", help="What the provider is for."),
+    cfg.StrOpt(
+        "id",
+        help="The provider's id, a UUID; required. Checkpoints are found under it, so "
+        "never change it.",
+    ),
+    cfg.MultiStrOpt(
+        "plugin",
+        default=[],
+        help="Entry point of a protection plugin in karbor.protections; one line for "
+        "each plugin, at least one.",
+    ),
+    cfg.StrOpt(
+        "bank",
+        help="Entry point of the bank plugin in karbor.protections; required.",
+    ),
+    cfg.BoolOpt("enabled", default=False, help="Whether to load the provider."),
+]
+
+_ID = re.compile(r"[0-9A-Fa-f-]{32,36}")
+#: oslo.config's parser quotes the line that it cannot read, which may hold a secret.
+_QUOTED_LINE = re.compile(r": '.*'$", re.DOTALL)
+
+
+class ProviderConf(cfg.ConfigOpts):
+    """The service's configuration, overlaid by one provider's file.
+
+    A plugin registers and reads its options here as anywhere. What the file does not
+    set has the service's value, also one that was overridden there. The environment
+    is not looked at: it would set the same for every provider.
+
+    :param service: the service's configuration, already parsed
+    """
+
+    def __init__(self, service: cfg.ConfigOpts) -> None:
+        super().__init__()
+        self._service = service
+
+    def register_opt(
+        self,
+        opt: cfg.Opt,
+        group: str | cfg.OptGroup | None = None,
+        cli: bool = False,
+        **kwargs: Any,
+    ) -> bool:
+        """Register an option, and take the service's value for its default."""
+        added = super().register_opt(opt, group, cli, **kwargs)
+        name = group.name if isinstance(group, cfg.OptGroup) else group
+        if added and not cli and name != GROUP:
+            self.set_default(opt.dest, self._value_of_service(opt, name), name)
+        return bool(added)
+
+    def _value_of_service(self, opt: cfg.Opt, group: str | None) -> Any:
+        scope = self._service
+        if group is not None:
+            if group not in scope or opt.dest not in scope[group]:
+                scope.register_opt(opt, group)
+            return scope[group][opt.dest]
+        if opt.dest not in scope:
+            scope.register_opt(opt)
+        return scope[opt.dest]
+
+
+@dataclasses.dataclass(frozen=True)
+class ProviderFile:
+    """What a provider's file says in its ``[provider]`` group.
+
+    :param path: the file
+    :param digest: of the file's bytes; the same bytes make the same provider
+    :param conf: where the provider's plugins read their own groups
+    """
+
+    path: str
+    digest: str
+    conf: cfg.ConfigOpts
+    id: str
+    name: str
+    description: str
+    plugins: tuple[str, ...]
+    bank: str
+    enabled: bool
+
+    @classmethod
+    def read(cls, path: str, service: cfg.ConfigOpts) -> "ProviderFile":
+        """Read a file and check its ``[provider]`` group.
+
+        The file of a disabled provider may lack anything.
+
+        :raises ProviderLoadFailed: naming the file, the option and the reason
+        """
+        digest = digest_of(path)
+        conf = _parse(path, service)
+        try:
+            section = conf[GROUP]
+            values = {opt.dest: section[opt.dest] for opt in PROVIDER_OPTS}
+        except ValueError as error:
+            raise exception.ProviderLoadFailed(
+                path=path, option=f"[{GROUP}]", reason=str(error)
+            ) from error
+        plugins = tuple(values.pop("plugin"))
+        for name in ("id", "name", "bank"):
+            values[name] = (values[name] or "").strip()
+        found = cls(path=path, digest=digest, conf=conf, plugins=plugins, **values)
+        if found.enabled:
+            found._check()
+        return found
+
+    def failed(self, option: str, reason: str) -> exception.ProviderLoadFailed:
+        """The error that this file's option is wrong.
+
+        :param option: the option's name in ``[provider]``
+        """
+        return exception.ProviderLoadFailed(
+            path=self.path, option=f"[{GROUP}] {option}", reason=reason
+        )
+
+    def _check(self) -> None:
+        required = {
+            "id": self.id,
+            "name": self.name,
+            "bank": self.bank,
+            "plugin": any(name.strip() for name in self.plugins),
+        }
+        for option, value in required.items():
+            if not value:
+                raise self.failed(option, f"it is missing{self._hint(option)}")
+        if not _ID.fullmatch(self.id) or not uuidutils.is_uuid_like(self.id):
+            raise self.failed(
+                "id",
+                f"'{self.id}' is no UUID; make one with 'uuidgen' and keep it for as "
+                "long as there are checkpoints of this provider",
+            )
+        if not all(name.strip() for name in self.plugins):
+            raise self.failed("plugin", "one of its lines is empty; take it out")
+
+    def _hint(self, option: str) -> str:
+        """What the file has in place of an option that it lacks."""
+        sections: dict[str, dict[str, Any]] = {}
+        cfg.ConfigParser(self.path, sections).parse()
+        known = {opt.dest for opt in PROVIDER_OPTS}
+        if GROUP not in sections:
+            close = difflib.get_close_matches(GROUP, sections, n=1)
+            also = f"; it has '[{close[0]}]'" if close else ""
+            return f": the file has no group [{GROUP}]{also}"
+        unknown = [name for name in sections[GROUP] if name not in known]
+        close = difflib.get_close_matches(option, unknown, n=1)
+        return f"; the file has '{close[0]}' instead" if close else ""
+
+
+def digest_of(path: str) -> str:
+    """A digest of the file's bytes.
+
+    :raises ProviderLoadFailed: when it cannot be read
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise exception.ProviderLoadFailed(
+            path=path,
+            option="(the file itself)",
+            reason=f"it cannot be read: {error.strerror}",
+        ) from error
+
+
+def _parse(path: str, service: cfg.ConfigOpts) -> ProviderConf:
+    conf = ProviderConf(service)
+    conf.register_opts(PROVIDER_OPTS, GROUP)
+    try:
+        conf(
+            [],
+            project="karbor",
+            prog="karbor-provider",
+            default_config_files=[path],
+            default_config_dirs=[],
+            use_env=False,
+        )
+    except (cfg.Error, UnicodeDecodeError) as error:
+        reason = _QUOTED_LINE.sub("", str(error))
+        raise exception.ProviderLoadFailed(
+            path=path,
+            option="(the file itself)",
+            reason=f"it is no configuration file: {reason}",
+        ) from error
+    return conf
