@@ -51,6 +51,8 @@ class ProviderConf(cfg.ConfigOpts):
     """
 
     def __init__(self, service: cfg.ConfigOpts) -> None:
+        # oslo.config registers options of its own, which stay this object's.
+        self._service: cfg.ConfigOpts | None = None
         super().__init__()
         self._service = service
 
@@ -64,19 +66,10 @@ class ProviderConf(cfg.ConfigOpts):
         """Register an option, and take the service's value for its default."""
         added = super().register_opt(opt, group, cli, **kwargs)
         name = group.name if isinstance(group, cfg.OptGroup) else group
-        if added and not cli and name != GROUP:
-            self.set_default(opt.dest, self._value_of_service(opt, name), name)
+        if added and self._service is not None and not cli and name != GROUP:
+            value = _value_of(self._service, opt, name)
+            self.set_default(opt.dest, value, name)
         return bool(added)
-
-    def _value_of_service(self, opt: cfg.Opt, group: str | None) -> Any:
-        scope = self._service
-        if group is not None:
-            if group not in scope or opt.dest not in scope[group]:
-                scope.register_opt(opt, group)
-            return scope[group][opt.dest]
-        if opt.dest not in scope:
-            scope.register_opt(opt)
-        return scope[opt.dest]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +172,16 @@ def digest_of(path: str) -> str:
             option="(the file itself)",
             reason=f"it cannot be read: {error.strerror}",
         ) from error
+
+
+def _value_of(conf: cfg.ConfigOpts, opt: cfg.Opt, group: str | None) -> Any:
+    if group is None:
+        if opt.dest not in conf:
+            conf.register_opt(opt)
+        return conf[opt.dest]
+    if group not in conf or opt.dest not in conf[group]:
+        conf.register_opt(opt, group)
+    return conf[group][opt.dest]
 
 
 def _parse(path: str, service: cfg.ConfigOpts) -> ProviderConf:
