@@ -72,7 +72,7 @@ class RequestContext(context.RequestContext):
 
         :param values: as :meth:`to_dict` gives, or as the 1.x API sends
         """
-        known = {
+        known: dict[str, Any] = {
             "user_id": values.get("user_id") or values.get("user"),
             "project_id": values.get("project_id")
             or values.get("project")

@@ -5,6 +5,7 @@ import sys
 
 import cotyledon
 from cotyledon import oslo_config_glue
+from cotyledon.types import WorkerId
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -25,7 +26,7 @@ class ProtectionDaemon(cotyledon.Service):
     #: The service drains for as long as its own option says.
     graceful_shutdown_timeout = 0
 
-    def __init__(self, worker_id: int, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, worker_id: WorkerId, conf: cfg.ConfigOpts) -> None:
         super().__init__(worker_id)
         self._conf = conf
         self._service = service.ProtectionService(conf)

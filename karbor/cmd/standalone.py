@@ -10,6 +10,7 @@ import sys
 
 import cotyledon
 from cotyledon import oslo_config_glue
+from cotyledon.types import WorkerId
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -56,7 +57,7 @@ class Standalone(cotyledon.Service):
     name = BINARY
     graceful_shutdown_timeout = 0
 
-    def __init__(self, worker_id: int, conf: cfg.ConfigOpts) -> None:
+    def __init__(self, worker_id: WorkerId, conf: cfg.ConfigOpts) -> None:
         super().__init__(worker_id)
         self._conf = conf
         transport = rpc.get_transport(conf, "fake://")

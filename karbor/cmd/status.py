@@ -22,7 +22,7 @@ class Checks(upgradecheck.UpgradeCommands):
         self._conf = conf
 
     def _check_database(self) -> upgradecheck.Result:
-        current, head = migration.version(self._conf), migration.head(self._conf)
+        current, head = migration.version(self._conf), migration.head()
         if current == head:
             return upgradecheck.Result(upgradecheck.Code.SUCCESS)
         return upgradecheck.Result(
@@ -109,9 +109,7 @@ def _register_commands(conf: cfg.ConfigOpts) -> None:
         )
         protectables.set_defaults(action_fn=lambda: show_protectables(conf))
 
-    conf.register_cli_opt(
-        cfg.SubCommandOpt("command", required=True, handler=add_parsers)
-    )
+    conf.register_cli_opt(cfg.SubCommandOpt("command", handler=add_parsers))
 
 
 def main() -> int:

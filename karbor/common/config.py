@@ -97,7 +97,9 @@ def init(
         project="karbor",
         prog=prog,
         version=version(),
-        default_config_files=default_config_files,
+        default_config_files=None
+        if default_config_files is None
+        else list(default_config_files),
     )
     log.setup(conf, "karbor")
     return conf

@@ -259,7 +259,7 @@ class Admission:
         try:
             known = repository.get(context, request.id)
         except exception.NotFound:
-            fields = {
+            fields: dict[str, Any] = {
                 "id": request.id,
                 "project_id": request.project_id
                 if context.is_admin and request.project_id

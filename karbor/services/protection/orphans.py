@@ -35,7 +35,7 @@ class OrphanReaper:
     def reap(self) -> int:
         """End every orphan; returns how many there were."""
         now = timeutils.utcnow(with_timezone=True)
-        ended = {
+        ended: dict[Any, dict[str, Any]] = {
             self._database.restores: {"status": constants.RESTORE_STATUS_FAILURE},
             self._database.verifications: {"status": constants.RESTORE_STATUS_FAILURE},
             self._database.operation_logs: {

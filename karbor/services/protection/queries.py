@@ -2,7 +2,7 @@
 """Answers about checkpoints, providers and protectable resources."""
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from karbor import exception
@@ -228,11 +228,12 @@ def _sorted(
                 reason=f"instances cannot be sorted by {key}; sort keys are "
                 f"{', '.join(_INSTANCE_KEYS)}"
             )
-        ordered.sort(
-            key=lambda item, name=key: getattr(item, name) or "",
-            reverse=direction == "desc",
-        )
+        ordered.sort(key=_text_of(key), reverse=direction == "desc")
     return ordered
+
+
+def _text_of(name: str) -> Callable[[Resource], str]:
+    return lambda item: getattr(item, name) or ""
 
 
 def _page(
