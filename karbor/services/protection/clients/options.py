@@ -117,7 +117,7 @@ def service_options(
         cfg.FloatOpt(
             "retry_interval",
             default=1.0,
-            min=0.0,
+            min=0.01,
             help="Seconds between two such tries.",
         ),
         *extra,

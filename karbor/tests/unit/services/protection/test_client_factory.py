@@ -44,7 +44,7 @@ def web():
 
 
 def glance_at(url, tmp_path, more=""):
-    text = f"[glance_client]\nglance_endpoint = {url}\nretry_interval = 0\n{more}\n"
+    text = f"[glance_client]\nglance_endpoint = {url}\nretry_interval = 0.01\n{more}\n"
     return configuration(text, tmp_path)
 
 

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images of a Glance as plain dicts, for the plugins that deal with them.
+
+Fields are as the Image API v2 documents them. Speaks through a Glance client's
+HTTP adapter: the client's own models copy and check each image against a schema
+that it fetches first, and cannot hold a property called like one of their methods.
+"""
+
+import json
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import glanceclient.exc
+import keystoneauth1.exceptions
+import requests
+
+from karbor import exception
+from karbor.i18n import _
+
+PAGE_SIZE = 200
+#: Images named in one query: a URL of 50 ids stays under 2,500 characters.
+IDS_PER_QUERY = 50
+#: glanceclient sends what one read gives as one chunk of the upload, and asks for
+#: 64 KiB at a time; larger pieces cost fewer system calls.
+UPLOAD_PIECE = 1024 * 1024
+
+#: What a call to Glance raises, through glanceclient and below it.
+ERRORS = (
+    glanceclient.exc.BaseException,
+    glanceclient.exc.ClientException,
+    keystoneauth1.exceptions.ClientException,
+    requests.exceptions.RequestException,
+    OSError,
+)
+
+#: The fields that Glance defines itself; every other field is a property.
+FIELDS = frozenset(
+    {
+        "checksum",
+        "container_format",
+        "created_at",
+        "direct_url",
+        "disk_format",
+        "file",
+        "id",
+        "locations",
+        "min_disk",
+        "min_ram",
+        "name",
+        "os_hash_algo",
+        "os_hash_value",
+        "os_hidden",
+        "owner",
+        "protected",
+        "schema",
+        "self",
+        "size",
+        "status",
+        "stores",
+        "tags",
+        "updated_at",
+        "virtual_size",
+        "visibility",
+    }
+)
+
+
+class GlanceFailed(exception.KarborException):
+    """Glance refused a call, or could not be asked."""
+
+    message = _("Glance could not %(action)s: %(reason)s")
+
+
+class ImageIdTaken(GlanceFailed):
+    """An image with this id exists, or existed."""
+
+
+class Images:
+    """The images that a Glance client's user sees.
+
+    :param client: as ``ClientFactory.create_client('glance', …)`` gives
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._http = client.http_client
+
+    def get(self, image_id: str) -> dict[str, Any] | None:
+        """One image; None when it does not exist or is another's.
+
+        :raises GlanceFailed: when Glance cannot be asked
+        """
+        try:
+            _response, image = self._http.get(_path(image_id))
+        except glanceclient.exc.HTTPNotFound:
+            return None
+        except ERRORS as error:
+            raise _failed(f"show image {image_id}", error) from error
+        return image
+
+    def owned_by(self, project_id: str) -> Iterator[dict[str, Any]]:
+        """The images of a project, hidden ones too, page by page.
+
+        :raises GlanceFailed: when Glance cannot be asked
+        """
+        for hidden in ("false", "true"):
+            query = {"owner": project_id, "visibility": "all", "os_hidden": hidden}
+            for image in self._list(query):
+                if image.get("owner") == project_id:
+                    yield image
+
+    def by_ids(self, image_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Those of the named images that exist, by their ids.
+
+        :raises GlanceFailed: when Glance cannot be asked
+        """
+        wanted = sorted(set(image_ids))
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(wanted), IDS_PER_QUERY):
+            ids = ",".join(wanted[start : start + IDS_PER_QUERY])
+            for hidden in ("false", "true"):
+                query = {"id": f"in:{ids}", "visibility": "all", "os_hidden": hidden}
+                found.update((image["id"], image) for image in self._list(query))
+        return found
+
+    def create(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """A new image, without data.
+
+        :param fields: its fields and properties; with ``id`` it gets that id
+        :raises ImageIdTaken: when that id is or was in use
+        :raises GlanceFailed: when Glance refuses it
+        """
+        action = f"create image '{fields.get('name')}'"
+        try:
+            _response, image = self._http.post("/v2/images", data=dict(fields))
+        except glanceclient.exc.HTTPConflict as error:
+            raise ImageIdTaken(action=action, reason=error) from error
+        except ERRORS as error:
+            raise _failed(action, error) from error
+        return image
+
+    def replace(self, image_id: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of an image.
+
+        :raises GlanceFailed: when Glance refuses it
+        """
+        patch = [
+            {"op": "replace", "path": "/" + _pointer(name), "value": value}
+            for name, value in fields.items()
+        ]
+        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+        try:
+            self._http.patch(_path(image_id), headers=headers, data=json.dumps(patch))
+        except ERRORS as error:
+            raise _failed(f"change image {image_id}", error) from error
+
+    def upload(self, image_id: str, source: Any) -> None:
+        """Give an image its data.
+
+        :param source: an object with ``read(size)``
+        :raises GlanceFailed: when Glance refuses or the connection breaks
+        """
+        try:
+            self._client.images.upload(image_id, _LargePieces(source))
+        except ERRORS as error:
+            raise _failed(f"store the data of image {image_id}", error) from error
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """The data of an image in pieces of some KiB; unchecked.
+
+        :raises GlanceFailed: when Glance refuses or the connection breaks
+        """
+        action = f"give the data of image {image_id}"
+        try:
+            response, pieces = self._http.get(_path(image_id) + "/file")
+            if response.status_code == requests.codes.no_content:
+                return
+            yield from pieces
+        except ERRORS as error:
+            raise _failed(action, error) from error
+
+    def delete(self, image_id: str) -> bool:
+        """Delete an image, a protected one too.
+
+        :returns: False when it did not exist
+        :raises GlanceFailed: when Glance refuses it
+        """
+        try:
+            try:
+                self._http.delete(_path(image_id))
+            except glanceclient.exc.HTTPForbidden:
+                self.replace(image_id, {"protected": False})
+                self._http.delete(_path(image_id))
+        except glanceclient.exc.HTTPNotFound:
+            return False
+        except ERRORS as error:
+            raise _failed(f"delete image {image_id}", error) from error
+        return True
+
+    def _list(self, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+        encoded = urllib.parse.urlencode({**query, "limit": PAGE_SIZE})
+        path: str | None = f"/v2/images?{encoded}"
+        while path:
+            try:
+                _response, page = self._http.get(path)
+            except ERRORS as error:
+                raise _failed("list images", error) from error
+            yield from page["images"]
+            path = page.get("next")
+
+
+def properties_of(image: Mapping[str, Any]) -> dict[str, Any]:
+    """What people and other services have added to an image.
+
+    Without those that only Glance itself may set (``os_glance_*``).
+    """
+    return {
+        name: value
+        for name, value in image.items()
+        if name not in FIELDS and not name.startswith("os_glance_")
+    }
+
+
+class _LargePieces:
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def read(self, size: int = -1) -> bytes:
+        piece: bytes = self._source.read(max(size, UPLOAD_PIECE))
+        return piece
+
+
+def _path(image_id: str) -> str:
+    return "/v2/images/" + urllib.parse.quote(image_id, safe="")
+
+
+def _pointer(name: str) -> str:
+    """A name as one part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _failed(action: str, error: Exception) -> GlanceFailed:
+    return GlanceFailed(action=action, reason=error or type(error).__name__)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verifying, copying and deleting what a bank keeps of an image."""
+
+from typing import Any
+
+from karbor import exception
+from karbor.common import constants
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.image.saved_image import (
+    DATA,
+    SavedImage,
+)
+from karbor.services.protection.protection_plugins.records import report
+
+
+class VerifyOperation(Operation):
+    """Reads every byte back and checks it."""
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        record = kwargs.get("verify")
+        report(record, resource, constants.RESOURCE_STATUS_VERIFYING)
+        section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        progress = kwargs.get("progress")
+        try:
+            saved = SavedImage.load(section)
+            if progress is not None:
+                progress.expect(saved.size)
+            info = section.verify_stream(DATA, progress=progress)
+            if info.length != saved.size:
+                raise exception.BankDataCorrupted(
+                    reason=_("the data has %(found)d bytes instead of %(expected)d")
+                    % {"found": info.length, "expected": saved.size}
+                )
+        except exception.KarborException as error:
+            report(record, resource, constants.RESOURCE_STATUS_ERROR, str(error))
+            raise exception.VerifyResourceFailed(
+                name="Image Backup",
+                reason=error,
+                resource_id=resource.id,
+                resource_type=resource.type,
+            ) from error
+        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE)
+
+
+class CopyOperation(Operation):
+    """Copies the section into that of the new checkpoint."""
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        source = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        target = kwargs["checkpoint_copy"].get_resource_bank_section(resource.id)
+        try:
+            SavedImage.load(source)
+            source.copy_to(target)
+        except exception.KarborException as error:
+            raise exception.CreateResourceFailed(
+                name="Image Backup Copy",
+                reason=error,
+                resource_id=resource.id,
+                resource_type=resource.type,
+            ) from error
+
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        kwargs["checkpoint_copy"].get_resource_bank_section(resource.id).delete_all()
+
+
+class DeleteOperation(Operation):
+    """Deletes everything that the bank keeps of the image."""
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        try:
+            checkpoint.get_resource_bank_section(resource.id).delete_all()
+        except exception.KarborException as error:
+            raise exception.DeleteResourceFailed(
+                name="Image Backup",
+                reason=error,
+                resource_id=resource.id,
+                resource_type=resource.type,
+            ) from error

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Protecting an image: its data into the bank, its description beside it."""
+
+import dataclasses
+import time
+from typing import Any
+
+from karbor import exception
+from karbor.common import constants
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.clients.glance_images import Images
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.image.saved_image import (
+    DATA,
+    CheckedData,
+    SavedImage,
+)
+from karbor.services.protection.protection_plugins.image.settings import ImageSettings
+
+#: States that turn into ``active`` by themselves.
+#: https://docs.openstack.org/glance/latest/user/statuses.html
+_ON_THE_WAY = frozenset({"saving", "uploading", "importing"})
+
+
+class ProtectOperation(Operation):
+    """Takes down what the image is, then streams its data.
+
+    An image's data never changes while it is active, so it needs no snapshot; that
+    it was not replaced or deleted between is checked before and after the data has
+    been read.
+    """
+
+    def __init__(self, settings: ImageSettings) -> None:
+        self._settings = settings
+
+    def on_prepare_finish(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        try:
+            image = self._wait_until_active(self._settings.images(context), resource.id)
+            SavedImage.of(image, parameters.get("backup_name")).save(section)
+        except exception.KarborException as error:
+            raise _failed(resource, error) from error
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        progress = kwargs.get("progress")
+        try:
+            saved = SavedImage.find(section)
+            if saved is None:
+                raise exception.ProtectableResourceNotFound(
+                    id=resource.id,
+                    type=resource.type,
+                    reason=_("it was not prepared; on_prepare_finish runs first"),
+                )
+            if progress is not None:
+                progress.expect(saved.size)
+            if saved.hash_value is not None:
+                if progress is not None:
+                    progress.advance(saved.size)
+                return
+            images = self._settings.images(context)
+            _check_unchanged(images, saved)
+            data = CheckedData(saved, images.download(resource.id))
+            section.write_stream(DATA, data, progress=progress)
+            _check_unchanged(images, saved)
+            dataclasses.replace(
+                saved, hash_algo=data.hash_algo, hash_value=data.hash_value
+            ).save(section)
+        except exception.KarborException as error:
+            raise _failed(resource, error) from error
+
+    def _wait_until_active(self, images: Images, image_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + self._settings.status_timeout
+        while True:
+            image = images.get(image_id)
+            if image is None:
+                raise exception.ProtectableResourceNotFound(
+                    id=image_id,
+                    type=constants.IMAGE_RESOURCE_TYPE,
+                    reason=_("Glance has no such image"),
+                )
+            status = image["status"]
+            if status == "active":
+                return image
+            if status not in _ON_THE_WAY or time.monotonic() >= deadline:
+                raise exception.ProtectableResourceInvalidStatus(
+                    id=image_id, type=constants.IMAGE_RESOURCE_TYPE, status=status
+                )
+            time.sleep(self._settings.poll_interval)
+
+
+def _check_unchanged(images: Images, saved: SavedImage) -> None:
+    image = images.get(saved.image_id)
+    if image is None:
+        raise exception.ProtectableResourceNotFound(
+            id=saved.image_id,
+            type=constants.IMAGE_RESOURCE_TYPE,
+            reason=_("it was deleted while it was being protected"),
+        )
+    if image["status"] != "active":
+        raise exception.ProtectableResourceInvalidStatus(
+            id=saved.image_id,
+            type=constants.IMAGE_RESOURCE_TYPE,
+            status=image["status"],
+        )
+    if not saved.has_content_of(image):
+        raise exception.InvalidParameterValue(
+            err=_(
+                "The data of image %s changed while it was being protected. Protect "
+                "it again."
+            )
+            % saved.image_id
+        )
+
+
+def _failed(resource: Resource, reason: Any) -> exception.CreateResourceFailed:
+    return exception.CreateResourceFailed(
+        name="Image Backup",
+        reason=reason,
+        resource_id=resource.id,
+        resource_type=resource.type,
+    )
