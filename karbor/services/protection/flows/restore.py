@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restore: make anew what a checkpoint keeps.
+
+The restore record: ``in_progress`` → ``success`` or ``fail``, with a status and a
+reason for each resource. The checkpoint stays as it is.
+"""
+
+from typing import Any
+
+from karbor.services.protection.flows import ending
+from karbor.services.protection.flows.environment import Environment
+from karbor.services.protection.flows.hooks import Step, operation_flow
+from karbor.services.protection.flows.inputs import OperationInputs
+from karbor.services.protection.flows.live import LiveOperation
+from karbor.services.protection.flows.pattern import BulkFlow
+
+
+def build(
+    inputs: OperationInputs, house: Environment, live: LiveOperation | None = None
+) -> BulkFlow:
+    """The flow of a restore, over the graph that the checkpoint keeps.
+
+    :raises FlowError: when a resource has no plugin, or the checkpoint no graph
+    """
+    live = live or LiveOperation(inputs, house)
+    return operation_flow(
+        live,
+        ending.saved_graph(live),
+        begin=BeginRestoring(live, "begin"),
+        end=FinishRestoring(live, "end"),
+    )
+
+
+def succeed(live: LiveOperation) -> None:
+    """End the records of a restore whose flow has succeeded."""
+    ending.end_records_well(live)
+
+
+def fail(live: LiveOperation, error: BaseException | None = None) -> None:
+    """End the records of a restore that failed."""
+    ending.end_records_badly(live, error)
+
+
+class BeginRestoring(Step):
+    """Comes before all hooks, so it is taken back after all of them."""
+
+    def execute(self) -> None:
+        ending.begin_resources(self._live)
+
+    def revert(self, result: Any, flow_failures: Any) -> None:
+        fail(self._live, ending.first_error(flow_failures))
+
+
+class FinishRestoring(Step):
+    """Makes sure that no hook was left out because the operation was stopped."""
+
+    def execute(self) -> None:
+        self._live.check()

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one operation does to one resource: call its hooks, take them back."""
+
+import functools
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.resource import Resource
+from karbor.services.protection.flows.live import LiveOperation
+from karbor.services.protection.progress import ResourceProgress
+from karbor.services.protection.protection_plugin import HOOKS, Operation
+
+LOG = logging.getLogger(__name__)
+
+REVERT = "on_revert"
+
+
+class HookFailed(exception.FlowError):
+    """A hook raised; the text names the resource and is free of secrets."""
+
+
+def implements(operation: Any, hook: str) -> bool:
+    """Whether an operation has a hook of its own.
+
+    Operations of Karbor 1.x are plain classes, which need not inherit from
+    :class:`~karbor.services.protection.protection_plugin.Operation`.
+    """
+    method = getattr(operation, hook, None)
+    if not callable(method):
+        return False
+    return getattr(method, "__func__", method) is not getattr(Operation, hook)
+
+
+class ResourceWork:
+    """One resource's hooks in one operation; at most one of them runs at a time.
+
+    :param live: the operation
+    :param resource: what the hooks are about
+    :param operation: the plugin's object that has the hooks
+    """
+
+    __slots__ = (
+        "_hooks_left",
+        "_is_taken_back",
+        "_progress",
+        "is_begun",
+        "live",
+        "operation",
+        "reason",
+        "resource",
+        "revert_reason",
+    )
+
+    def __init__(self, live: LiveOperation, resource: Resource, operation: Any) -> None:
+        self.live = live
+        self.resource = resource
+        self.operation = operation
+        self.is_begun = False
+        #: Why a hook failed; None when none did.
+        self.reason: str | None = None
+        #: Why taking it back failed; None when it did not.
+        self.revert_reason: str | None = None
+        self._is_taken_back = False
+        self._progress = ResourceProgress(live.progress)
+        self._hooks_left = sum(implements(operation, hook) for hook in HOOKS)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all hooks that there are have run."""
+        return not self._hooks_left
+
+    @property
+    def can_revert(self) -> bool:
+        """Whether the plugin takes back what its hooks began."""
+        return implements(self.operation, REVERT)
+
+    @property
+    def is_taken_back(self) -> bool:
+        """Whether the plugin has taken back what its hooks began."""
+        return self._is_taken_back and self.can_revert and self.revert_reason is None
+
+    def perform(self, hook: str) -> bool:
+        """Call a hook, unless the operation is stopping.
+
+        :returns: whether the hook was called
+        :raises HookFailed: when the hook raises, free of secrets
+        :raises OperationStopped: see :meth:`LiveOperation.note_skipped`
+        """
+        live = self.live
+        if not live.may_start():
+            live.note_skipped()
+            return False
+        self.is_begun = True
+        try:
+            self._call(hook)
+        except BaseException as error:  # noqa: BLE001 - whatever a plugin raises
+            reason = f"{self.resource}: {hook}: {live.scrub(error)}"
+            self.reason = f"{hook}: {live.scrub(error)}"
+            live.note_failure(reason)
+            self._log_failure(hook, error)
+            failure = HookFailed(flow=str(live.inputs), error=reason)
+        else:
+            self._hooks_left -= 1
+            live.progress.add(hooks_done=1)
+            return True
+        # Outside of the handler, so that no secret comes along as the context.
+        raise failure
+
+    def take_back(self) -> None:
+        """Call ``on_revert``, the first time; what it raises is recorded."""
+        if self._is_taken_back:
+            return
+        self._is_taken_back = True
+        if not self.can_revert:
+            return
+        try:
+            self._call(REVERT)
+        except BaseException as error:  # noqa: BLE001 - must not stop the others
+            self.revert_reason = self.live.scrub(error)
+            self._log_failure(REVERT, error)
+
+    def _call(self, hook: str) -> None:
+        live = self.live
+        # Whatever is logged in this thread now carries the request's id.
+        live.context.update_store()
+        method = getattr(self.operation, hook)
+        arguments = {**live.hook_arguments(), "progress": self._progress}
+        accepted = _accepted(getattr(method, "__func__", method))
+        if accepted is not None:
+            arguments = {k: v for k, v in arguments.items() if k in accepted}
+        method(
+            live.checkpoint,
+            self.resource,
+            live.context,
+            live.parameters_of(self.resource),
+            **arguments,
+        )
+
+    def _log_failure(self, hook: str, error: BaseException) -> None:
+        LOG.error(
+            "%s: %s of %s failed\n%s",
+            self.live.inputs,
+            hook,
+            self.resource,
+            self.live.scrub("".join(traceback.format_exception(error))),
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def _accepted(function: Callable[..., Any]) -> frozenset[str] | None:
+    """The keywords that a hook takes; None when it takes any."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return frozenset(parameter.name for parameter in parameters)
