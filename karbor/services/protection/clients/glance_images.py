@@ -23,7 +23,7 @@ PAGE_SIZE = 200
 IDS_PER_QUERY = 50
 #: glanceclient sends what one read gives as one chunk of the upload, and asks for
 #: 64 KiB at a time; larger pieces cost fewer system calls.
-UPLOAD_PIECE = 1024 * 1024
+UPLOAD_PIECE = 256 * 1024
 
 #: What a call to Glance raises, through glanceclient and below it.
 ERRORS = (
