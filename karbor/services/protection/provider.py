@@ -17,6 +17,8 @@ from karbor.services.protection import parameters as operation_parameters
 from karbor.services.protection import plugin_loading
 from karbor.services.protection.bank.leases import LeaseKeeper
 from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.streams.options import GROUP as STREAMS_GROUP
+from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.provider_file import ProviderFile, digest_of
 from karbor.services.protection.schemas import PluginSchemas
@@ -76,7 +78,7 @@ class Provider:
             self._add_plugin(name)
         # The bank comes last: it is the one that touches something outside.
         bank_plugin = self._make_bank()
-        self.bank = Bank(bank_plugin)
+        self.bank = Bank(bank_plugin, self._stream_options())
         self.lease = LeaseKeeper(bank_plugin)
         self.checkpoints = CheckpointCollection(
             self.bank, self.lease, provider_id=file.id
@@ -172,6 +174,14 @@ class Provider:
                     reason=str(error),
                 ) from cause
             raise self.file.failed("bank", str(error)) from cause
+
+    def _stream_options(self) -> StreamOptions:
+        try:
+            return StreamOptions.from_conf(self.file.conf)
+        except (exception.InvalidInput, ValueError) as error:
+            raise exception.ProviderLoadFailed(
+                path=self.file.path, option=f"[{STREAMS_GROUP}]", reason=str(error)
+            ) from error
 
     def _add_plugin(self, name: str) -> None:
         try:
