@@ -86,6 +86,7 @@ class PostgreSQL(Server):
             "port": self._port,
             "unix_socket_directories": "",
             "max_connections": 200,
+            "deadlock_timeout": "100ms",
             "shared_buffers": "32MB",
             "fsync": "off",
             "full_page_writes": "off",

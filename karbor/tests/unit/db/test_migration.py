@@ -65,7 +65,7 @@ def test_big_fields_are_longtext_on_mariadb():
     for table in models.metadata.sorted_tables:
         statement = str(CreateTable(table).compile(dialect=mysql.dialect()))
         assert " TEXT" not in statement
-        assert "utf8mb4_bin" in statement
+        assert "utf8mb4_nopad_bin" in statement
     statement = str(CreateTable(models.plans).compile(dialect=mysql.dialect()))
     assert "resources LONGTEXT" in statement
     assert "created_at DATETIME(6)" in statement
