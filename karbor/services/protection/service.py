@@ -173,6 +173,7 @@ class ProtectionService:
             self._listen()
 
     def _sweep(self) -> None:
+        self.providers.release_retired(self._runner.is_using)
         self._sweeper.sweep()
         self._reaper.reap()
 

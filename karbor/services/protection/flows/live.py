@@ -92,6 +92,12 @@ class LiveOperation:
         """:raises ProviderNotFound: when it is not loaded in this process"""
         return self.house.provider(self.inputs.provider_id)
 
+    def is_of(self, provider: "Provider") -> bool:
+        """Whether this works, or will work, with the provider; from any thread."""
+        return self.__dict__.get("provider", provider) is provider and (
+            self.inputs.provider_id == provider.id
+        )
+
     @functools.cached_property
     def checkpoint(self) -> "Checkpoint":
         """What hooks get as ``checkpoint``: of a copy, the source.

@@ -7,6 +7,7 @@ import time
 import traceback
 import types
 from concurrent import futures
+from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -31,6 +32,9 @@ from karbor.services.protection.flows.lanes import Lane
 from karbor.services.protection.flows.live import LiveOperation
 from karbor.services.protection.flows.pattern import BulkFlow
 from karbor.services.protection.flows.storage import VolatileBackend
+
+if TYPE_CHECKING:
+    from karbor.services.protection.provider import Provider
 
 LOG = logging.getLogger(__name__)
 
@@ -135,6 +139,11 @@ class OperationRunner:
                 str(live.inputs) if live.is_open else f"{live.inputs} (waiting)"
                 for live in self._known
             ]
+
+    def is_using(self, provider: "Provider") -> bool:
+        """Whether an operation runs, or waits, that works with this provider."""
+        with self._lock:
+            return any(live.is_of(provider) for live in self._known)
 
     def drain(self, timeout: float, revert_time: float = REVERT_TIME) -> bool:
         """Start nothing more, and wait for what runs.
