@@ -65,7 +65,8 @@ driver = noop
 config_file = {base}/paste.ini
 """
 
-PIPELINE = """\
+MIDDLEWARE = "glance.api.middleware"
+PIPELINE = f"""\
 [composite:glance-api]
 paste.composite_factory = glance.api:root_app_factory
 /: api
@@ -81,9 +82,9 @@ paste.app_factory = glance.api.versions:create_resource
 [app:apiv2app]
 paste.app_factory = glance.api.v2.router:API.factory
 [filter:versionnegotiation]
-paste.filter_factory = glance.api.middleware.version_negotiation:VersionNegotiationFilter.factory
+paste.filter_factory = {MIDDLEWARE}.version_negotiation:VersionNegotiationFilter.factory
 [filter:context]
-paste.filter_factory = glance.api.middleware.context:ContextMiddleware.factory
+paste.filter_factory = {MIDDLEWARE}.context:ContextMiddleware.factory
 """
 
 

@@ -85,6 +85,19 @@ class ProtectOperation(Operation):
         except exception.KarborException as error:
             raise _failed(resource, error) from error
 
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        saved = SavedImage.find(section)
+        if saved is not None and saved.hash_value is None:
+            section.delete_all()
+
     def _wait_until_active(self, images: Images, image_id: str) -> dict[str, Any]:
         deadline = time.monotonic() + self._settings.status_timeout
         while True:
