@@ -116,11 +116,14 @@ class Repository:
         :raises InvalidInput: for an unknown or unfit field
         :raises NotFound: the table's own, also for another project's row
         """
-        changes = {"updated_at": now(), **to_store(self._table, values)}
+        changes = {**self._stamp(), **to_store(self._table, values)}
         for fixed in ("id", "created_at"):
             changes.pop(fixed, None)
         if self._is_owned and not context.is_admin:
             changes.pop("project_id", None)
+
+        if not changes:
+            return self.get(context, record_id)
 
         def change(connection: Connection) -> Record:
             result = connection.execute(
@@ -235,6 +238,10 @@ class Repository:
         if project_id is None:
             return false()
         return self._table.columns.project_id == project_id
+
+    def _stamp(self) -> Record:
+        """What every update sets besides the caller's fields."""
+        return {"updated_at": now()}
 
     def _is_the_one(self, context: RequestContext, record_id: str) -> Conditions:
         column = self._table.columns.id

@@ -58,6 +58,10 @@ class ServiceRepository(Repository):
             # Another process of this host inserted it between our two statements.
             return self._write(report)
 
+    def _stamp(self) -> Record:
+        # updated_at is the time of the last report: an admin's change is none.
+        return {}
+
     @staticmethod
     def is_up(service: Mapping[str, Any], service_down_time: float) -> bool:
         """Whether the service reported within the last ``service_down_time`` seconds.

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""karbor-manage: what an administrator does with the database."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from oslo_config import cfg
+from oslo_db import exception as db_exception
+
+from karbor import exception
+from karbor.common import config
+from karbor.context import get_admin_context
+from karbor.db import migration
+from karbor.db.database import Database
+
+_DOWN_AFTER = 60
+
+
+def db_sync(conf: cfg.ConfigOpts) -> None:
+    """Bring the tables to a revision."""
+    print(migration.sync(conf, conf.command.revision))
+
+
+def db_version(conf: cfg.ConfigOpts) -> None:
+    """Say which revision the tables are at."""
+    found = migration.version(conf)
+    print(found or "none: the database is empty; run: karbor-manage db sync")
+
+
+def service_list(conf: cfg.ConfigOpts) -> None:
+    """List the services that ever reported, those of the API's service-list."""
+    database = _open(conf)
+    row = "{:<36}  {:<20}  {:<30}  {:<8}  {:<5}  {}".format
+    print(row("Id", "Binary", "Host", "Status", "State", "Last report"))
+    for service in database.services.list(
+        get_admin_context(), sort_keys=["host", "binary"], sort_dirs=["asc"]
+    ):
+        is_up = database.services.is_up(service, _DOWN_AFTER)
+        reported = service["updated_at"] or service["created_at"]
+        print(
+            row(
+                service["id"],
+                service["binary"],
+                service["host"],
+                "disabled" if service["disabled"] else "enabled",
+                "up" if is_up else "down",
+                reported.isoformat(timespec="seconds"),
+            )
+        )
+
+
+def service_remove(conf: cfg.ConfigOpts) -> None:
+    """Forget a service that will not come back."""
+    database, wanted = _open(conf), conf.command
+    found = database.services.list(
+        get_admin_context(), filters={"host": wanted.host, "binary": wanted.binary}
+    )
+    if not found:
+        raise exception.ServiceNotFound(service_id=f"{wanted.binary} on {wanted.host}")
+    database.services.delete(get_admin_context(), found[0]["id"])
+    print(f"Removed {wanted.binary} on {wanted.host}")
+
+
+def _open(conf: cfg.ConfigOpts) -> Database:
+    database = Database(conf)
+    database.check_schema()
+    return database
+
+
+def _add_commands(subparsers: Any) -> None:
+    db = subparsers.add_parser("db", help="The database's tables.").add_subparsers(
+        dest="action", required=True
+    )
+    sync = db.add_parser("sync", help="Create or upgrade the tables.")
+    sync.add_argument(
+        "revision", nargs="?", default="head", help="Default: the newest."
+    )
+    sync.set_defaults(run=db_sync)
+    db.add_parser("version", help="Print the tables' revision.").set_defaults(
+        run=db_version
+    )
+    service = subparsers.add_parser(
+        "service", help="Services that reported."
+    ).add_subparsers(dest="action", required=True)
+    service.add_parser("list", help="List them.").set_defaults(run=service_list)
+    remove = service.add_parser("remove", help="Forget one.")
+    remove.add_argument("binary", help="For example karbor-protection.")
+    remove.add_argument("host", help="As 'service list' prints it.")
+    remove.set_defaults(run=service_remove)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    :returns: 0 when done, 1 when it could not be, 2 (by exit) for wrong arguments
+    """
+    conf = cfg.ConfigOpts()
+    conf.register_cli_opt(
+        cfg.SubCommandOpt(
+            "command",
+            title="Commands",
+            help="What to do.",
+            handler=_add_commands,
+        )
+    )
+    try:
+        config.init(sys.argv[1:] if argv is None else argv, "karbor-manage", conf=conf)
+        run: Callable[[cfg.ConfigOpts], None] = conf.command.run
+        run(conf)
+    except (
+        cfg.Error,
+        OSError,
+        ValueError,
+        exception.KarborException,
+        migration.MigrationError,
+        migration.DatabaseOutOfDate,
+        db_exception.DBError,
+    ) as error:
+        print(f"karbor-manage: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
