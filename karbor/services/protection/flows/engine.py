@@ -120,6 +120,7 @@ class _CountingSelector(selector.Selector):
         self._kinds = self._execution_graph.nodes
         self._waits: dict[task.Task, int] = {}
         self._holds: dict[task.Task, int] = {}
+        self._holding: set[task.Task] = set()
 
     def iter_next_atoms(
         self, atom: task.Task | None = None
@@ -138,7 +139,7 @@ class _CountingSelector(selector.Selector):
                 found = self._released(
                     self._after(atom), self._waits, self._may_execute
                 )
-            elif state == states.REVERTED:
+            elif state == states.REVERTED and atom in self._holding:
                 found = self._released(
                     self._before(atom), self._holds, self._may_revert
                 )
@@ -194,11 +195,14 @@ class _CountingSelector(selector.Selector):
 
     def _survey_reversion(self) -> list[task.Task]:
         known = self._states(self._tasks)
+        # taskflow also takes back a task that was about to start when another one
+        # failed. Such a task holds up none, as it has not run.
+        self._holding = {
+            item for item in self._tasks if known[item.name][0] not in _UNTOUCHED
+        }
         found = []
         for item in self._tasks:
-            count = sum(
-                known[other.name][0] not in _UNTOUCHED for other in self._after(item)
-            )
+            count = sum(other in self._holding for other in self._after(item))
             self._holds[item] = count
             if not count and self._may_revert(item, *known[item.name]):
                 found.append(item)
