@@ -2,6 +2,7 @@
 """Find protection and bank plugins by the names that provider files use."""
 
 import difflib
+import traceback
 from importlib import metadata
 from typing import Any
 
@@ -85,6 +86,11 @@ def describe(error: BaseException) -> str:
     text = " ".join(str(error).split())
     named = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return str(strutils.mask_password(named))
+
+
+def trace(error: BaseException) -> str:
+    """An error's traceback for the log, without the passwords that it may quote."""
+    return str(strutils.mask_password("".join(traceback.format_exception(error))))
 
 
 def _load(name: str) -> type[Any]:

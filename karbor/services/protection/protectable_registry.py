@@ -14,7 +14,7 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.graph import ResourceGraph
-from karbor.services.protection.plugin_loading import describe
+from karbor.services.protection.plugin_loading import describe, trace
 from karbor.services.protection.protectable_plugin import ProtectablePlugin
 
 LOG = logging.getLogger(__name__)
@@ -213,7 +213,9 @@ class ProtectableRegistry:
 
     def _fail(self, name: str, reason: str, cause: BaseException | None = None) -> None:
         failure = ProtectableFailure(name, reason)
-        LOG.error("%s", failure, exc_info=cause)
+        LOG.error("%s", failure)
+        if cause is not None:
+            LOG.debug("%s", trace(cause))
         self._failures.append(failure)
 
 
@@ -259,7 +261,9 @@ def _ask(resource_type: str, question: Callable[[], Any]) -> Any:
     except exception.KarborException:
         raise
     except Exception as error:
-        LOG.exception("The protectable plugin of %s failed", resource_type)
+        LOG.error(
+            "The protectable plugin of %s failed: %s", resource_type, trace(error)
+        )
         raise _failed(resource_type, describe(error)) from error
 
 

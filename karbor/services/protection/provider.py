@@ -354,7 +354,9 @@ class ProviderRegistry:
                 failure = ProviderFailure(
                     error.kwargs["path"], error.kwargs["option"], error.kwargs["reason"]
                 )
-                LOG.error("%s", failure, exc_info=error.__cause__)
+                LOG.error("%s", failure)
+                if error.__cause__ is not None:
+                    LOG.debug("%s", plugin_loading.trace(error.__cause__))
                 failures.append(failure)
                 provider = kept.get(path)
                 if provider is None or provider.id in loaded:

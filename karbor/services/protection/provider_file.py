@@ -5,12 +5,16 @@ import dataclasses
 import difflib
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from oslo_config import cfg
+from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from karbor import exception
+
+LOG = logging.getLogger(__name__)
 
 GROUP = "provider"
 
@@ -35,6 +39,7 @@ PROVIDER_OPTS = [
     cfg.BoolOpt("enabled", default=False, help="Whether to load the provider."),
 ]
 
+_KNOWN = [opt.name for opt in PROVIDER_OPTS]
 _ID = re.compile(r"[0-9A-Fa-f-]{32,36}")
 #: oslo.config's parser quotes the line that it cannot read, which may hold a secret.
 _QUOTED_LINE = re.compile(r": '.*'$", re.DOTALL)
@@ -101,6 +106,16 @@ class ProviderFile:
         """
         digest = digest_of(path)
         conf = _parse(path, service)
+        names = _names_in(path)
+        for name in names:
+            if name not in _KNOWN:
+                LOG.warning(
+                    "Provider file %s: option [%s] %s means nothing%s",
+                    path,
+                    GROUP,
+                    name,
+                    _meant(name, _KNOWN),
+                )
         try:
             section = conf[GROUP]
             values = {opt.dest: section[opt.dest] for opt in PROVIDER_OPTS}
@@ -146,14 +161,7 @@ class ProviderFile:
 
     def _hint(self, option: str) -> str:
         """What the file has in place of an option that it lacks."""
-        sections: dict[str, dict[str, Any]] = {}
-        cfg.ConfigParser(self.path, sections).parse()
-        known = {opt.dest for opt in PROVIDER_OPTS}
-        if GROUP not in sections:
-            close = difflib.get_close_matches(GROUP, sections, n=1)
-            also = f"; it has '[{close[0]}]'" if close else ""
-            return f": the file has no group [{GROUP}]{also}"
-        unknown = [name for name in sections[GROUP] if name not in known]
+        unknown = [name for name in _names_in(self.path) if name not in _KNOWN]
         close = difflib.get_close_matches(option, unknown, n=1)
         return f"; the file has '{close[0]}' instead" if close else ""
 
@@ -172,6 +180,25 @@ def digest_of(path: str) -> str:
             option="(the file itself)",
             reason=f"it cannot be read: {error.strerror}",
         ) from error
+
+
+def _names_in(path: str) -> list[str]:
+    """The names of the options in the file's ``[provider]`` group."""
+    sections: dict[str, dict[str, Any]] = {}
+    cfg.ConfigParser(path, sections).parse()
+    if GROUP not in sections:
+        raise exception.ProviderLoadFailed(
+            path=path,
+            option=f"[{GROUP}]",
+            reason="the file has no such group, but "
+            + (", ".join(f"[{name}]" for name in sections) or "none at all"),
+        )
+    return list(sections[GROUP])
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _value_of(conf: cfg.ConfigOpts, opt: cfg.Opt, group: str | None) -> Any:
