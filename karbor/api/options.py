@@ -40,63 +40,14 @@ OPTS: list[cfg.Opt] = [
     ),
 ]
 
-SERVER_OPTS: list[cfg.Opt] = [
-    cfg.HostAddressOpt(
-        "osapi_karbor_listen",
-        default="127.0.0.1",
-        help=(
-            "Address that karbor-api listens on. Default 127.0.0.1. Use 0.0.0.0 or "
-            ":: for all."
-        ),
-    ),
-    cfg.PortOpt(
-        "osapi_karbor_listen_port",
-        default=8799,
-        help="Port that karbor-api listens on. Default 8799; 0 for any free one.",
-    ),
-    cfg.IntOpt(
-        "osapi_karbor_threads",
-        default=16,
-        min=1,
-        help=(
-            "Requests that one karbor-api process answers at the same time. Default "
-            "16. Raise it when many callers wait for slow protection services."
-        ),
-    ),
-    cfg.IntOpt(
-        "osapi_karbor_shutdown_timeout",
-        default=30,
-        min=1,
-        help=(
-            "Seconds that requests may go on after SIGTERM. Default 30. Keep it "
-            "above rpc_response_timeout to lose no answer."
-        ),
-    ),
-    cfg.StrOpt(
-        "osapi_karbor_cert_file",
-        help=(
-            "PEM file of the server's certificate and its chain. Default: none, "
-            "plain HTTP. Set it, with the key, when no proxy ends TLS in front."
-        ),
-    ),
-    cfg.StrOpt(
-        "osapi_karbor_key_file",
-        help=(
-            "PEM file of the private key of osapi_karbor_cert_file. Default: none. "
-            "Set it together with the certificate."
-        ),
-    ),
-]
-
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the API's options, and a body limit that large plans fit in."""
     conf.register_opts(OPTS)
-    conf.register_opts(SERVER_OPTS)
     conf.register_opts(sizelimit.OPTS, group="oslo_middleware")
     conf.set_default("max_request_body_size", MAX_BODY_BYTES, group="oslo_middleware")
 
 
 def list_opts() -> list[tuple[str | None, list[cfg.Opt]]]:
     """The options by group, for the sample configuration."""
-    return [(None, [*OPTS, *SERVER_OPTS])]
+    return [(None, OPTS)]

@@ -17,7 +17,62 @@ LOG = logging.getLogger(__name__)
 _BACKLOG = 128
 
 
-class _Server(wsgi.Server):
+OPTS: list[cfg.Opt] = [
+    cfg.HostAddressOpt(
+        "osapi_karbor_listen",
+        default="127.0.0.1",
+        help=(
+            "Address that karbor-api listens on. Default 127.0.0.1. Use 0.0.0.0 or "
+            ":: for all."
+        ),
+    ),
+    cfg.PortOpt(
+        "osapi_karbor_listen_port",
+        default=8799,
+        help="Port that karbor-api listens on. Default 8799; 0 for any free one.",
+    ),
+    cfg.IntOpt(
+        "osapi_karbor_threads",
+        default=16,
+        min=1,
+        help=(
+            "Requests that one karbor-api process answers at the same time. Default "
+            "16. Raise it when many callers wait for slow protection services."
+        ),
+    ),
+    cfg.IntOpt(
+        "osapi_karbor_shutdown_timeout",
+        default=30,
+        min=1,
+        help=(
+            "Seconds that requests may go on after SIGTERM. Default 30. Keep it "
+            "above rpc_response_timeout to lose no answer."
+        ),
+    ),
+    cfg.StrOpt(
+        "osapi_karbor_cert_file",
+        help=(
+            "PEM file of the server's certificate and its chain. Default: none, "
+            "plain HTTP. Set it, with the key, when no proxy ends TLS in front."
+        ),
+    ),
+    cfg.StrOpt(
+        "osapi_karbor_key_file",
+        help=(
+            "PEM file of the private key of osapi_karbor_cert_file. Default: none. "
+            "Set it together with the certificate."
+        ),
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register where and how to listen, and the API's own options."""
+    conf.register_opts(OPTS)
+    options.register_opts(conf)
+
+
+class _CherootServer(wsgi.Server):
     """cheroot's server, logging where everything else logs."""
 
     def error_log(
@@ -26,15 +81,15 @@ class _Server(wsgi.Server):
         LOG.log(level, "cheroot: %s", msg, exc_info=traceback or None)
 
 
-class APIServer:
+class Server:
     """One listening socket and its threads.
 
     :raises ValueError: when only one of certificate and key is configured
     """
 
     def __init__(self, conf: cfg.ConfigOpts, app: WSGIApp) -> None:
-        options.register_opts(conf)
-        self._server = _Server(
+        register_opts(conf)
+        self._server = _CherootServer(
             (conf.osapi_karbor_listen, conf.osapi_karbor_listen_port),
             app,
             numthreads=conf.osapi_karbor_threads,

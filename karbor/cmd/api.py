@@ -11,7 +11,7 @@ from oslo_db import exception as db_exception
 from oslo_log import log as logging
 
 from karbor.api.app import create_app
-from karbor.api.server import APIServer
+from karbor.api.server import Server
 from karbor.common import config
 from karbor.db.database import Database
 from karbor.db.migration import DatabaseOutOfDate
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         database = Database(conf)
         database.check_schema()
-        server = APIServer(conf, create_app(conf, ProtectionAPI(conf), database))
+        server = Server(conf, create_app(conf, ProtectionAPI(conf), database))
         server.start()
     except (
         cfg.Error,

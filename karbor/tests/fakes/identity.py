@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small Keystone over real HTTP: it issues tokens to the users it knows."""
+"""A small Keystone over real HTTP: it issues tokens to users, and checks them."""
 
 import dataclasses
 import json
@@ -24,13 +24,14 @@ class User:
 
 
 class IdentityServer:
-    """Answers ``/v3`` and ``POST /v3/auth/tokens``; remembers what it was asked."""
+    """Answers ``/v3`` and ``/v3/auth/tokens``; remembers what it was asked."""
 
     def __init__(self, users: list[User], catalog: list[dict[str, Any]]) -> None:
         self.users = users
         self.catalog = catalog
         self.logins: list[dict[str, Any]] = []
         self.tokens: dict[str, User] = {}
+        self._issued: dict[str, dict[str, Any]] = {}
         self.fail_with: int | None = None
         identity = self
 
@@ -41,6 +42,9 @@ class IdentityServer:
                 """Quiet."""
 
             def do_GET(self) -> None:
+                if self.path.partition("?")[0] == "/v3/auth/tokens":
+                    self._answer(*identity.validate(dict(self.headers.items())))
+                    return
                 version = {
                     "id": "v3.14",
                     "status": "stable",
@@ -103,7 +107,17 @@ class IdentityServer:
             "issued_at": "2026-01-01T00:00:00.000000Z",
             "expires_at": "2099-01-01T00:00:00.000000Z",
         }
+        self._issued[token] = {"token": body}
         return 201, {"token": body}, {"X-Subject-Token": token}
+
+    def validate(self, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """What a service is told about a token that a caller showed it."""
+        if headers.get("X-Auth-Token") not in self._issued:
+            return 401, {"error": {"code": 401, "message": "Unauthorized"}}
+        shown = headers.get("X-Subject-Token", "")
+        if shown not in self._issued:
+            return 404, {"error": {"code": 404, "message": "Not Found"}}
+        return 200, self._issued[shown]
 
     @contextmanager
     def running(self) -> Iterator["IdentityServer"]:
