@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A broker for all tests; sites and daemons on it for one module or one test."""
+
+import pytest
+
+from karbor.tests.fakes.web import Answer, WebServer
+from karbor.tests.rabbit.client import Caller
+from karbor.tests.rabbit.daemon import Site
+from karbor.tests.servers.rabbitmq import RabbitMQ
+
+
+@pytest.fixture(scope="session")
+def rabbitmq():
+    with RabbitMQ() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def glance():
+    """A Glance without images."""
+    no_images = Answer(body=b'{"images": []}')
+    with WebServer(lambda request: no_images).running() as server:
+        yield server
+
+
+@pytest.fixture
+def site(tmp_path, rabbitmq, glance):
+    """A site of the test's own, without a daemon yet."""
+    return Site(tmp_path, rabbitmq.url, glance.url)
+
+
+@pytest.fixture
+def caller(site, rabbitmq):
+    caller = Caller(rabbitmq.url, site.topic)
+    yield caller
+    caller.close()
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory, rabbitmq, glance):
+    return Site(tmp_path_factory.mktemp("site"), rabbitmq.url, glance.url)
+
+
+@pytest.fixture(scope="module")
+def shared_daemon(shared_site):
+    """One daemon for all tests of a module that harm none."""
+    with shared_site.daemon() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def shared_caller(shared_site, shared_daemon, rabbitmq):
+    caller = Caller(rabbitmq.url, shared_site.topic)
+    yield caller
+    caller.close()
