@@ -17,7 +17,7 @@ FOLDER_MODE = 0o700
 
 # A writer makes its folder again as often as deleters take it away.
 _PLACE_ATTEMPTS = 1000
-# Python and Linux write at most so much at once.
+# Linux reads at most so much at once.
 _MOST_AT_ONCE = 0x7FFFF000
 _FOLDER_IN_USE = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY})
 
@@ -221,7 +221,7 @@ def _remove_empty_folders(folder: bytes) -> None:
 
 def _write_all(descriptor: int, parts: list[memoryview]) -> None:
     while parts:
-        written = os.writev(descriptor, [part[:_MOST_AT_ONCE] for part in parts])
+        written = os.writev(descriptor, parts)
         while parts and written >= len(parts[0]):
             written -= len(parts.pop(0))
         if parts:
