@@ -22,7 +22,7 @@ def test_the_sample_file_has_every_option(name):
     for group, options in SAMPLES[name]():
         section = text.partition(f"[{group or 'DEFAULT'}]\n")[2].partition("\n[")[0]
         for option in options:
-            assert f"\n#{option.dest} = " in section, (
+            assert f"\n#{option.dest} =" in section, (
                 f"{name} lacks [{group or 'DEFAULT'}] {option.dest}; run: "
                 "tox -e genconfig"
             )
