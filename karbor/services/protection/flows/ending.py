@@ -2,7 +2,6 @@
 """How operations end: the checkpoint, the records, and what is left behind."""
 
 import functools
-import traceback
 from collections.abc import Callable, Mapping
 
 from oslo_log import log as logging
@@ -183,7 +182,7 @@ def attempt(live: LiveOperation, what: str, action: Callable[[], None]) -> None:
             "%s: %s failed\n%s",
             live.inputs,
             what,
-            live.scrub("".join(traceback.format_exception(error))),
+            live.secrets.scrub_traceback(error),
         )
 
 

@@ -2,6 +2,7 @@
 """What an operation is made from: its plain inputs, and its secrets apart."""
 
 import dataclasses
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,10 @@ from karbor.context import SECRET_KEYS, RequestContext
 #: Keys of ``restore_auth`` whose values are no secret.
 _PUBLIC_AUTH_KEYS = frozenset({"type", "username"})
 
-#: A reason that a person reads is cut after so many characters.
-_LONGEST_TEXT = 4000
+#: A reason that a person reads is cut after so many characters; the search for
+#: passwords looks at so many.
+_LONGEST_REASON = 4_000
+_LONGEST_SEARCHED = 100_000
 
 _MASK = "***"
 
@@ -100,12 +103,19 @@ class OperationSecrets:
         raise TypeError("Secrets of an operation are not to be copied or stored")
 
     def scrub(self, text: str) -> str:
-        """The text without what must not be read, and not longer than useful."""
+        """The beginning of a text, without what must not be read."""
+        text = strutils.mask_password(self._cover(text)[:_LONGEST_SEARCHED])
+        return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + " …"
+
+    def scrub_traceback(self, error: BaseException) -> str:
+        """The traceback of an error, without what must not be read."""
+        text = "".join(traceback.format_exception(error))
+        return strutils.mask_password(self._cover(text)[-_LONGEST_SEARCHED:])
+
+    def _cover(self, text: str) -> str:
         for secret in self._values():
             text = text.replace(secret, _MASK)
-        if len(text) > _LONGEST_TEXT:
-            text = text[:_LONGEST_TEXT] + " …"
-        return strutils.mask_password(text)
+        return text
 
     def _values(self) -> list[str]:
         values = [self.context.auth_token, getattr(self.context, "service_token", None)]

@@ -219,6 +219,9 @@ class LiveOperation:
         """An error's text without secrets; from any thread."""
         if isinstance(error, str):
             return self.secrets.scrub(error)
+        if isinstance(error, exception.FlowError) and "error" in error.kwargs:
+            # Its text begins with the operation, which every reader knows.
+            return self.secrets.scrub(str(error.kwargs["error"]))
         if isinstance(error, exception.KarborException):
             return self.secrets.scrub(str(error))
         return self.secrets.scrub(f"{type(error).__name__}: {error}")

@@ -4,7 +4,6 @@
 import functools
 import threading
 import time
-import traceback
 import types
 from concurrent import futures
 from typing import TYPE_CHECKING
@@ -236,7 +235,7 @@ class OperationRunner:
                 LOG.error(
                     "%s failed unexpectedly\n%s",
                     live.inputs,
-                    live.scrub("".join(traceback.format_exception(error))),
+                    live.secrets.scrub_traceback(error),
                 )
             if not live.is_ended:
                 failing = functools.partial(steps.fail, live, error)

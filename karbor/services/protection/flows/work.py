@@ -3,7 +3,6 @@
 
 import functools
 import inspect
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -147,7 +146,7 @@ class ResourceWork:
             self.live.inputs,
             hook,
             self.resource,
-            self.live.scrub("".join(traceback.format_exception(error))),
+            self.live.secrets.scrub_traceback(error),
         )
 
 
