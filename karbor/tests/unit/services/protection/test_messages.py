@@ -40,6 +40,15 @@ json_values = st.recursive(
 )
 
 
+def refusal(parse):
+    """What was said when it was refused, None when it was taken."""
+    try:
+        parse()
+    except exception.Invalid as error:
+        return str(error)
+    return None
+
+
 def test_a_plan_as_the_api_sends_it_is_understood():
     plan = messages.Plan.parse(PLAN)
     assert plan.resources == (
@@ -75,18 +84,14 @@ def test_whatever_comes_as_a_plan_is_a_plan_or_refused(value):
 
 @given(st.sampled_from(sorted(PLAN)), json_values)
 def test_a_plan_with_one_odd_field_is_a_plan_or_refused(field, value):
-    try:
-        messages.Plan.parse({**PLAN, field: value})
-    except exception.InvalidPlan as error:
-        assert field in str(error)
+    refused = refusal(lambda: messages.Plan.parse({**PLAN, field: value}))
+    assert refused is None or field in refused
 
 
 @given(json_values)
 def test_whatever_comes_as_a_record_is_a_record_or_refused(value):
-    try:
-        messages.RecordRequest.parse(value, "restore")
-    except exception.InvalidInput as error:
-        assert "restore" in str(error)
+    refused = refusal(lambda: messages.RecordRequest.parse(value, "restore"))
+    assert refused is None or "restore" in refused
 
 
 def test_a_refusal_does_not_repeat_values_that_may_be_secret():
