@@ -24,6 +24,18 @@ from karbor.services.protection.queries import Queries
 LOG = logging.getLogger(__name__)
 
 
+def _answer(error: exception.KarborException) -> messaging.ExpectedException:
+    """An error as the caller gets it: its class and its words.
+
+    oslo.messaging sends a traceback along with the error when there is one, and its
+    client makes that a part of the error's text.
+    """
+    error.__cause__ = error.__context__ = None
+    expected = messaging.ExpectedException()
+    expected.exc_info = (type(error), error, None)
+    return expected
+
+
 def _rpc_method(method: Callable[..., Any]) -> Callable[..., Any]:
     """Check a message's arguments, and let only declared errors out.
 
@@ -33,7 +45,6 @@ def _rpc_method(method: Callable[..., Any]) -> Callable[..., Any]:
     """
     signature = inspect.signature(method)
 
-    @messaging.expected_exceptions(exception.KarborException)
     @functools.wraps(method)
     def wrapper(self: Any, context: RequestContext, **arguments: Any) -> Any:
         try:
@@ -49,14 +60,15 @@ def _rpc_method(method: Callable[..., Any]) -> Callable[..., Any]:
         except exception.KarborException as error:
             if error.code >= 500:
                 LOG.warning("%s failed: %s", method.__name__, error)
-            raise
+            raise _answer(error) from None
         except Exception as error:
             LOG.exception("%s failed unexpectedly", method.__name__)
-            raise exception.FlowError(
+            defect = exception.FlowError(
                 flow=method.__name__,
                 error=f"unexpected {type(error).__name__}; the service's log tells "
                 f"more under request {context.request_id}",
-            ) from error
+            )
+            raise _answer(defect) from None
 
     return wrapper
 
@@ -223,3 +235,23 @@ class ProtectionManager:
         self, context: RequestContext, provider_id: str
     ) -> dict[str, Any]:
         return self._queries.show_provider(provider_id)
+
+
+class UnknownMethods:
+    """The last endpoint: refuses every method that the interface does not have.
+
+    Without it oslo.messaging answers with an error of its own, and a traceback.
+    """
+
+    target = messaging.Target(version=constants.RPC_VERSION)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def refuse(context: RequestContext, **arguments: Any) -> None:
+            raise _answer(
+                exception.InvalidInput(reason=f"unknown method {ascii(name)[:80]}")
+            )
+
+        return refuse

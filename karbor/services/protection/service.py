@@ -19,7 +19,7 @@ from karbor.db.database import Database
 from karbor.services.protection.admission import Admission
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.runner import OperationRunner
-from karbor.services.protection.manager import ProtectionManager
+from karbor.services.protection.manager import ProtectionManager, UnknownMethods
 from karbor.services.protection.orphans import OrphanReaper
 from karbor.services.protection.protectable_registry import ProtectableRegistry
 from karbor.services.protection.provider import ProviderRegistry
@@ -188,7 +188,7 @@ class ProtectionService:
                     server=self._conf.host,
                     version=constants.RPC_VERSION,
                 ),
-                [self._endpoint],
+                [self._endpoint, UnknownMethods()],
             )
             self._server.start()
 

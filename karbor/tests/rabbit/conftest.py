@@ -18,8 +18,13 @@ def rabbitmq():
 @pytest.fixture(scope="session")
 def glance():
     """A Glance without images."""
-    no_images = Answer(body=b'{"images": []}')
-    with WebServer(lambda request: no_images).running() as server:
+
+    def answer(request):
+        if request.path.split("?")[0] == "/v2/images":
+            return Answer(body=b'{"images": []}')
+        return Answer(status=404)
+
+    with WebServer(answer).running() as server:
         yield server
 
 
