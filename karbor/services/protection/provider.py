@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers: a bank, and the plugins that protect into it."""
 
-import dataclasses
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +13,17 @@ from karbor import exception
 from karbor.common.config import config_dir
 from karbor.resource import Resource
 from karbor.services.protection import parameters as operation_parameters
-from karbor.services.protection import plugin_loading
+from karbor.services.protection import plugin_loading, provider_listing
 from karbor.services.protection.bank.leases import LeaseKeeper
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.options import GROUP as STREAMS_GROUP
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.checkpoint import CheckpointCollection
-from karbor.services.protection.provider_file import ProviderFile, digest_of
+from karbor.services.protection.provider_file import (
+    ProviderFailure,
+    ProviderFile,
+    digest_of,
+)
 from karbor.services.protection.schemas import PluginSchemas
 
 LOG = logging.getLogger(__name__)
@@ -34,33 +37,14 @@ OPTS = [
     ),
 ]
 
-_LISTED = ("id", "name", "description")
-
 # For annotations below the method ``list``, which hides the type of that name.
-_Failures = list["ProviderFailure"]
+_Failures = list[ProviderFailure]
 _Names = list[str]
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the options of this module."""
     conf.register_opts(OPTS)
-
-
-@dataclasses.dataclass(frozen=True)
-class ProviderFailure:
-    """Why a provider is not there.
-
-    :param path: its file, or the folder of all
-    :param option: which option of it is wrong
-    :param reason: what is wrong with it, and what to do
-    """
-
-    path: str
-    option: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"Provider file {self.path}: option {self.option}: {self.reason}"
 
 
 class Provider:
@@ -320,23 +304,14 @@ class ProviderRegistry:
         :param filters: values that ``id``, ``name`` or ``description`` equal
         :raises InvalidInput: naming what no listing can have
         """
-        found = sorted(self._providers.values(), key=lambda provider: provider.id)
-        for name, value in (filters or {}).items():
-            _check_listed("filtered", name)
-            found = [p for p in found if getattr(p, name) == value]
-        for name, direction in _order(sort_keys or (), sort_dirs or ()):
-            found.sort(
-                key=lambda provider, by=name: getattr(provider, by),  # type: ignore[misc]
-                reverse=direction == "desc",
-            )
-        if marker is not None:
-            ids = [provider.id for provider in found]
-            if marker not in ids:
-                raise exception.InvalidInput(
-                    reason=f"marker '{marker}' is no provider of this listing"
-                )
-            found = found[ids.index(marker) + 1 :]
-        return found if limit is None else found[:limit]
+        return provider_listing.page(
+            self._providers.values(),
+            marker=marker,
+            limit=limit,
+            sort_keys=sort_keys or (),
+            sort_dirs=sort_dirs or (),
+            filters=filters or {},
+        )
 
     def _load(
         self, kept: Mapping[str, Provider]
@@ -418,27 +393,3 @@ class ProviderRegistry:
             providers = dict(self._providers)
             del providers[provider.id]
             self._providers = providers
-
-
-def _check_listed(what: str, name: str) -> None:
-    if name not in _LISTED:
-        raise exception.InvalidInput(
-            reason=f"providers cannot be {what} by '{name}', but by "
-            f"{', '.join(_LISTED)}"
-        )
-
-
-def _order(sort_keys: Sequence[str], sort_dirs: Sequence[str]) -> list[tuple[str, str]]:
-    """Keys and directions, the least important first."""
-    order = []
-    for position, name in enumerate(sort_keys):
-        if name == "created_at":
-            continue
-        _check_listed("sorted", name)
-        direction = sort_dirs[position] if position < len(sort_dirs) else "asc"
-        if direction not in ("asc", "desc"):
-            raise exception.InvalidInput(
-                reason=f"a sort direction is asc or desc, not '{direction}'"
-            )
-        order.append((name, direction))
-    return order[::-1]

@@ -166,6 +166,23 @@ class ProviderFile:
         return f"; the file has '{close[0]}' instead" if close else ""
 
 
+@dataclasses.dataclass(frozen=True)
+class ProviderFailure:
+    """Why a provider is not there.
+
+    :param path: its file, or the folder of all
+    :param option: which option of it is wrong
+    :param reason: what is wrong with it, and what to do
+    """
+
+    path: str
+    option: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"Provider file {self.path}: option {self.option}: {self.reason}"
+
+
 def digest_of(path: str) -> str:
     """A digest of the file's bytes.
 
