@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notes of what hooks make."""
+
+import pytest
+
+from karbor import exception
+from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.tests.fakes.bank import MemoryBankPlugin
+
+
+@pytest.fixture
+def section():
+    return Bank(MemoryBankPlugin()).get_sub_section("/checkpoints/c/resource-data/r")
+
+
+def test_whoever_takes_a_note_again_gets_the_same_token(section):
+    first = Notes(section, "restore-1").take("image")
+    assert Notes(section, "restore-1").take("image") == first
+    assert not first.finished
+
+
+def test_each_operation_has_its_own_notes(section):
+    first = Notes(section, "restore-1").take("image")
+    assert Notes(section, "restore-2").find("image") is None
+    assert Notes(section, "restore-2").take("image").token != first.token
+
+
+def test_names_that_begin_alike_are_not_mixed_up(section):
+    notes = Notes(section, "restore-1")
+    notes.take("image-2")
+    assert notes.find("image") is None
+
+
+def test_a_renewed_note_has_another_token(section):
+    notes = Notes(section, "restore-1")
+    first = notes.take("image")
+    assert notes.renew("image").token != first.token
+    assert notes.take("image").token != first.token
+
+
+def test_a_finished_note_stays_finished(section):
+    notes = Notes(section, "restore-1")
+    notes.finish(notes.take("image"))
+    assert Notes(section, "restore-1").take("image").finished
+
+
+def test_a_forgotten_note_leaves_nothing(section):
+    notes = Notes(section, "restore-1")
+    notes.take("image")
+    for _twice in range(2):
+        notes.forget("image")
+    assert section.list_objects() == []
+
+
+def test_a_note_that_cannot_be_forgotten_is_an_error(section):
+    notes = Notes(section, "restore-1")
+    notes.take("image")
+    plugin = section.bank.plugin
+
+    def refuse(key, context=None):
+        raise exception.BankDeleteObjectFailed(key=key, reason="read-only")
+
+    plugin.delete_object = refuse
+    with pytest.raises(exception.BankDeleteObjectFailed):
+        notes.forget("image")
