@@ -82,11 +82,15 @@ def end_records_badly(live: LiveOperation, error: BaseException | None) -> None:
     def end_record() -> None:
         if live.record is None:
             return
+        working, _ = _STATUSES[live.operation]
         for work in live.works:
+            resource = work.resource
+            noted = live.record.resource_status(resource.type, resource.id)
+            if work.reason is None and noted not in (None, working):
+                # The plugin knows better what became of it, and has said so.
+                continue
             status, why = outcome(work)
-            live.record.update_resource_status(
-                work.resource.type, work.resource.id, status, why
-            )
+            live.record.update_resource_status(resource.type, resource.id, status, why)
         live.record.change(status=constants.RESTORE_STATUS_FAILURE)
         live.record.flush()
 

@@ -74,7 +74,7 @@ class LiveOperation:
 
         :raises NotFound: when one is gone
         """
-        _ = self.log, self.record
+        _ = self.log, self.record, self.new_resources
         self.is_open = True
 
     @property
@@ -245,7 +245,7 @@ class LiveOperation:
 
     def _note_progress(self) -> None:
         self.log.note(progress=self.progress.snapshot())
-        if self.new_resources:
+        if self.new_resources or _NEW_RESOURCES in self.log.extra_info:
             self.log.note(**{_NEW_RESOURCES: dict(self.new_resources)})
 
     def has_lease(self) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs operations: a few at a time, their hooks in one shared pool of threads."""
 
+import contextlib
 import functools
 import threading
 import time
@@ -115,6 +116,10 @@ class OperationRunner:
         :raises FlowError: when the service is stopping
         """
         live = LiveOperation(inputs, self._house, secrets)
+        # It keeps the provider of now, whose owner its checkpoint has, also when the
+        # providers are loaded anew while it waits. One that is gone fails it later.
+        with contextlib.suppress(exception.ProviderNotFound):
+            _ = live.provider
         with self._lock:
             if self._is_draining:
                 raise exception.FlowError(
@@ -128,7 +133,6 @@ class OperationRunner:
                     target=self._report, name="operation-progress", daemon=True
                 )
                 self._reporter.start()
-        future.add_done_callback(lambda _: self._forget(live))
         return future
 
     def running(self) -> list[str]:
@@ -185,10 +189,6 @@ class OperationRunner:
         futures.wait(running.values(), timeout)
         return [live for live, future in running.items() if not future.done()]
 
-    def _forget(self, live: LiveOperation) -> None:
-        with self._lock:
-            self._known.pop(live, None)
-
     def _report(self) -> None:
         while not self._is_over.wait(_REPORT_INTERVAL):
             with self._lock:
@@ -209,7 +209,11 @@ class OperationRunner:
             live.inputs.record_id,
             live.inputs.operation_log_id,
         )
-        error = self._work(live)
+        try:
+            error = self._work(live)
+        finally:
+            with self._lock:
+                self._known.pop(live, None)
         LOG.info(
             "End %s: %s after %.1f seconds; %d resources, %s%s",
             live.inputs,

@@ -223,6 +223,28 @@ def test_a_plugin_may_set_a_resources_status_itself(make_world):
     assert record["resources_status"]["OS::Test::Thing#thing-0"] == "restored"
 
 
+def test_a_status_that_a_plugin_set_stays_when_another_resource_fails(make_world):
+    def behaviour(hook, number, given):
+        if hook == "on_complete":
+            if number == 0:
+                raise RuntimeError("no space left")
+            given["restore"].update_resource_status(
+                "OS::Test::Thing", "thing-1", "available", "whole, so it is kept"
+            )
+
+    world = make_world(PAIR, hooks_of=lambda n: ALL, behaviour=behaviour)
+    inputs = inputs_for(world, "restore")
+
+    world.submit(inputs).result(60)
+
+    record = world.database.restores.rows[inputs.record_id]
+    assert record["resources_status"] == {
+        "OS::Test::Thing#thing-0": "error",
+        "OS::Test::Thing#thing-1": "available",
+    }
+    assert "kept" in record["resources_reason"]["OS::Test::Thing#thing-1"]
+
+
 def test_new_resources_pass_from_hook_to_hook_and_are_kept(make_world):
     seen = {}
 
@@ -239,6 +261,24 @@ def test_new_resources_pass_from_hook_to_hook_and_are_kept(make_world):
     assert seen == {"thing-1": "new-1"}
     assert world.log_of(inputs)["extra_info"]["new_resources"] == {"thing-1": "new-1"}
     assert LiveOperation(inputs, world.house).new_resources == {"thing-1": "new-1"}
+
+
+def test_a_new_resource_that_was_taken_back_is_no_longer_listed(make_world):
+    def behaviour(hook, number, given):
+        if hook == "on_main":
+            given["new_resources"][f"thing-{number}"] = "new"
+            (live,) = world.runner._known
+            live.write_records()
+        if hook == "on_revert":
+            given["new_resources"].pop(f"thing-{number}", None)
+        if hook == "on_complete":
+            raise RuntimeError("no")
+
+    world = make_world(PAIR, hooks_of=lambda n: ALL, behaviour=behaviour)
+    inputs = inputs_for(world, "restore")
+    world.submit(inputs).result(60)
+
+    assert world.log_of(inputs)["extra_info"]["new_resources"] == {}
 
 
 def test_the_options_of_a_resource_overlay_those_of_its_type(make_world):

@@ -126,6 +126,7 @@ def test_draining_waits_for_what_runs_and_starts_nothing_more(make_world, gate):
     assert second_future.cancelled()
     assert status_of(world, second) == "protecting"
     assert world.log_of(second)["status"] == "in_progress"
+    assert world.runner.running() == [f"{second} (waiting)"]
 
 
 def test_draining_with_nothing_to_do_leaves_nothing(make_world):
@@ -173,6 +174,24 @@ def test_a_hook_that_does_not_return_is_left(make_world, gate):
     assert not world.runner.drain(0, revert_time=0.05)
     assert world.runner.running() == [str(inputs)]
     assert status_of(world, inputs) == "protecting"
+
+
+def test_an_operation_keeps_its_provider_while_it_waits(make_world, gate):
+    world = make_world({0: [], 1: []}, behaviour=gate, operations=1)
+    first = submit(world, 0)[1]
+    gate.wait_for(1)
+    second_inputs, second = submit(world, 1)
+    other = make_world({}).provider
+
+    assert world.runner.is_using(world.provider)
+    assert not world.runner.is_using(other)
+    object.__setattr__(world.house, "providers", other)
+    gate.opened.set()
+    assert first.result(60)
+    assert second.result(60)
+    assert status_of(world, second_inputs) == "available"
+    world.runner.drain(60)
+    assert not world.runner.is_using(world.provider)
 
 
 def test_progress_is_written_while_an_operation_runs(make_world, monkeypatch):
