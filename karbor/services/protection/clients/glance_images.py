@@ -32,6 +32,9 @@ ERRORS = (
     keystoneauth1.exceptions.ClientException,
     requests.exceptions.RequestException,
     OSError,
+    # glanceclient, when a proxy answers an error in another form than Glance would.
+    AttributeError,
+    KeyError,
 )
 
 #: The fields that Glance defines itself; every other field is a property.
