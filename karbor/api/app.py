@@ -37,7 +37,7 @@ from karbor.services.protection.rpcapi import ProtectionAPI
 #: Below ``/v1/{project_id}``.
 ROUTES: dict[str, type[Controller]] = {
     "/plans": plans.Plans,
-    "/plans/detail": plans.Plans,
+    "/plans/detail": plans.PlansDetail,
     "/plans/{plan_id}": plans.Plan,
     "/providers": providers.Providers,
     "/providers/{provider_id}": providers.Provider,

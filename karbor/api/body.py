@@ -64,7 +64,7 @@ def _parse(raw: bytes) -> Any:
             reason="it holds a number that is too long or no number"
         ) from error
     _check_storable(document)
-    return dict(document)
+    return document
 
 
 def _refuse(name: str) -> NoReturn:

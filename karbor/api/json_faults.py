@@ -40,7 +40,8 @@ class JsonFaults:
         ) -> Any:
             nonlocal fault
             code = int(status.partition(" ")[0])
-            if code >= 400 and not _is_json(headers):
+            # keystonemiddleware's 401 is JSON, but not of the shape of a fault.
+            if code == 401 or (code >= 400 and not _is_json(headers)):
                 reason = status.partition(" ")[2]
                 fault = faults.to_bytes(faults.body(code, _MESSAGES.get(code, reason)))
                 headers = _headers_of(fault, headers)

@@ -26,8 +26,8 @@ _QUERY = QuerySchema(
 )
 
 
-class Plans(Controller):
-    """``/plans``"""
+class PlansDetail(Controller):
+    """``/plans/detail``, which shows no more than ``/plans`` does"""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         context = self.allow(req, policies.GET_ALL)
@@ -36,6 +36,10 @@ class Plans(Controller):
             context, all_tenants=query.all_tenants, **page_arguments(query)
         )
         self.answer_page(req, resp, query, "plans", [view(plan) for plan in plans])
+
+
+class Plans(PlansDetail):
+    """``/plans``"""
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         context = self.allow(req, policies.CREATE)
