@@ -29,7 +29,7 @@ def load(req: falcon.Request, schema: Schema) -> dict[str, Any]:
             description=f"The content type {ascii(content_type)[:80]} is not "
             "supported; send application/json."
         )
-    document = _parse(_read(req))
+    document = parse(_read(req))
     schema.check(document)
     return dict(document)
 
@@ -45,7 +45,11 @@ def _read(req: falcon.Request) -> bytes:
     return bytes(stream.read())
 
 
-def _parse(raw: bytes) -> Any:
+def parse(raw: bytes) -> Any:
+    """A JSON document that databases and messages can carry.
+
+    :raises MalformedRequestBody: when it is none, and why
+    """
     try:
         document = json.loads(
             raw.decode("utf-8"), parse_constant=_refuse, parse_float=_finite

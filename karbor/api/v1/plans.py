@@ -68,8 +68,9 @@ class Plan(Controller):
         self.answer(resp, {"plan": view(plan)})
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, plan_id: str) -> None:
-        plan = self._get(req, policies.UPDATE, plan_id)
+        self.allow(req, policies.UPDATE)
         changes = body.load(req, bodies.PLAN_UPDATE)["plan"]
+        plan = self._get(req, policies.UPDATE, plan_id)
         if not changes:
             raise exception.InvalidInput(
                 reason="nothing to update; a plan's name, description, status, "
@@ -167,11 +168,11 @@ def _stored_extra_info(resource: Mapping[str, Any]) -> str | None:
     if not isinstance(extra_info, str):
         return json.dumps(extra_info, sort_keys=True)
     try:
-        json.loads(extra_info)
-    except (ValueError, RecursionError) as error:
+        body.parse(extra_info.encode("utf-8"))
+    except exception.MalformedRequestBody as error:
         raise exception.InvalidInput(
             reason=f"the extra_info of resource {resource['id']} is a text that is "
-            "not JSON"
+            f"not JSON: {error.msg}"
         ) from error
     return extra_info
 

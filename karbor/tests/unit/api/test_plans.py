@@ -45,6 +45,18 @@ def test_no_extra_info_is_left_out(client, extra_info):
         ),
         ({"provider_id": "x"}, "plan/provider_id: it is no uuid"),
         ({"provider_id": NOBODY}, NOBODY),
+        (
+            {"resources": [{**PLAN["resources"][0], "extra_info": "[" * 900}]},
+            f"extra_info of resource {IMAGE_ID}",
+        ),
+        (
+            {
+                "resources": [
+                    {**PLAN["resources"][0], "extra_info": "[" * 900 + "]" * 900}
+                ]
+            },
+            "deep",
+        ),
         ({"name": "n" * 256}, "plan/name: it is longer than 255"),
         ({"name": 5}, "plan/name: it must be string or null"),
         ({"parameters": {"OS::X": {}}}, "no plugin for 'OS::X'"),
