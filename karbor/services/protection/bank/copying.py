@@ -3,6 +3,7 @@
 
 from typing import TYPE_CHECKING
 
+from karbor import exception
 from karbor.services.protection.bank.streams import manifest
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ def copy_section(
     progress: "ResourceProgress | None" = None,
 ) -> None:
     """Copy what a section and the sections in it hold; see :meth:`copy_to`."""
+    if source.bank.plugin is target.bank.plugin and target.prefix.startswith(
+        source.prefix
+    ):
+        raise exception.InvalidParameterValue(
+            err=f"The section {source.prefix} cannot be copied into itself, to "
+            f"{target.prefix}"
+        )
     marker: str | None = None
     while page := source.list_objects(limit=_PAGE, marker=marker):
         for key in page:

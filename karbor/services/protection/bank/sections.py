@@ -309,6 +309,7 @@ class BankSection:
 
         :param progress: told the bytes of streams as they have reached the other bank
         :raises BankReadonlyViolation: when the other section is read-only
+        :raises InvalidParameterValue: when the other section is in this one
         :raises BankDataCorrupted: when a stream of this section is damaged
         :raises BankException: when either bank fails
         """

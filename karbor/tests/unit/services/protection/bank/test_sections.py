@@ -188,6 +188,13 @@ def test_a_damaged_stream_is_not_copied(bank, section):
     assert other.list_streams() == []
 
 
+def test_a_section_is_not_copied_into_itself(section):
+    section.update_object("key", "value")
+    for target in (section, section.get_sub_section("sub")):
+        with pytest.raises(exception.InvalidParameterValue, match="into itself"):
+            section.copy_to(target)
+
+
 def test_the_owner_is_the_plugins(bank, section):
     assert section.get_owner_id() == bank.plugin.get_owner_id()
     assert isinstance(section, BankSection)
