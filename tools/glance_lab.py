@@ -196,6 +196,7 @@ class Lab:
         if not (self.base / "glance.sqlite").exists():
             self._create_database()
         os.environ["OS_GLANCE_CONFIG_DIR"] = str(self.base)
+        _make_writers_wait()
         from glance.wsgi.api import application
 
         server.wsgi_app = Identity(application, project)
@@ -289,6 +290,26 @@ def _lock(path: pathlib.Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _make_writers_wait() -> None:
+    """Take SQLite's write lock when a transaction begins.
+
+    Glance's transactions read and then write. Two at once would both hold the read
+    lock and wait for each other, which SQLite ends at once with "database is locked".
+    """
+    from sqlalchemy import engine, event
+
+    @event.listens_for(engine.Engine, "connect")
+    def wait(connection, _record) -> None:
+        connection.execute("PRAGMA busy_timeout = 60000")
+
+    @event.listens_for(engine.Engine, "begin")
+    def begin(connection) -> None:
+        # oslo.db begins unless this says that somebody has.
+        if "in_transaction" not in connection.info:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection.info["in_transaction"] = True
 
 
 def _end() -> None:
