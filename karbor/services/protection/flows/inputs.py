@@ -91,10 +91,12 @@ class OperationSecrets:
 
     :param context: who asked, with the token
     :param restore_auth: how to enter ``restore_target``
+    :param target: who that is over there, once it was entered
     """
 
     context: RequestContext
     restore_auth: dict[str, Any] | None = None
+    target: RequestContext | None = None
 
     def __repr__(self) -> str:
         return f"<OperationSecrets of request {self.context.request_id}>"
@@ -119,6 +121,12 @@ class OperationSecrets:
 
     def _values(self) -> list[str]:
         values = [self.context.auth_token, getattr(self.context, "service_token", None)]
+        if self.target is not None:
+            # Its plugin gets a new token when the first one has expired.
+            access = getattr(
+                getattr(self.target, "auth_plugin", None), "auth_ref", None
+            )
+            values += [self.target.auth_token, getattr(access, "auth_token", None)]
         values.extend(
             value
             for key, value in (self.restore_auth or {}).items()

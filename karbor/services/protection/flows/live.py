@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One operation while it runs: what its tasks reach, and how it is stopped."""
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from karbor import exception
 from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
+from karbor.services.protection.clients.restore_target import target_context
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.inputs import OperationInputs, OperationSecrets
 from karbor.services.protection.progress import OperationProgress
@@ -70,12 +72,22 @@ class LiveOperation:
         self._failures: list[str] = []
 
     def open(self) -> None:
-        """Load the records, which others may then report to.
+        """Load what the operation is about, and enter the cloud to restore into.
 
-        :raises NotFound: when one is gone
+        :raises NotFound: when a record, the provider or a checkpoint is gone
+        :raises AuthorizationFailure: when the other cloud refuses
         """
         _ = self.log, self.record, self.new_resources
         self.is_open = True
+        _ = self.checkpoint, self.target
+        if self.inputs.restore_target is not None:
+            entered = target_context(
+                self.inputs.restore_target,
+                self.secrets.restore_auth,
+                self.context,
+                self.house.conf,
+            )
+            self.secrets = dataclasses.replace(self.secrets, target=entered)
 
     @property
     def operation(self) -> str:
@@ -86,6 +98,11 @@ class LiveOperation:
     def context(self) -> RequestContext:
         """Who asked, with the token if there is one."""
         return self.secrets.context
+
+    @property
+    def hook_context(self) -> RequestContext:
+        """What hooks get as ``context``: of the cloud that they work in."""
+        return self.secrets.target or self.secrets.context
 
     @functools.cached_property
     def provider(self) -> "Provider":

@@ -126,7 +126,7 @@ class ResourceWork:
     def _call(self, hook: str) -> None:
         live = self.live
         # Whatever is logged in this thread now carries the request's id.
-        live.context.update_store()
+        live.hook_context.update_store()
         method = getattr(self.operation, hook)
         arguments = {**live.hook_arguments(), "progress": self._progress}
         accepted = _accepted(getattr(method, "__func__", method))
@@ -135,7 +135,7 @@ class ResourceWork:
         method(
             live.checkpoint,
             self.resource,
-            live.context,
+            live.hook_context,
             live.parameters_of(self.resource),
             **arguments,
         )
