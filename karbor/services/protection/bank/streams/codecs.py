@@ -89,6 +89,10 @@ class Decompressor:
             if len(stored) != length:
                 raise CodecError(f"it has {len(stored)} bytes instead of {length}")
             return stored
+        # Bits of the frame header's descriptor that decoders pass over, and that are
+        # always zero (RFC 8878, 3.1.1.1.1).
+        if len(stored) > 4 and stored[4] & 0x18:
+            raise CodecError("its frame header is damaged")
         try:
             claimed = zstandard.frame_content_size(stored)
             if claimed != length:

@@ -415,6 +415,20 @@ def _damage_json(value, data):
     return "something else"
 
 
+def test_any_flipped_bit_of_a_chunk_is_found():
+    plugin, section = _written()
+    # One that is kept raw, one with noise and text, one of text.
+    for key in _objects(plugin, "/000000/")[:3]:
+        value = plugin.objects[key]
+        for bit in range(len(value) * 8):
+            changed = bytearray(value)
+            changed[bit // 8] ^= 1 << bit % 8
+            plugin.objects[key] = bytes(changed)
+            with pytest.raises(exception.BankDataCorrupted):
+                section.verify_stream("disk")
+        plugin.objects[key] = value
+
+
 @given(data=st.data())
 @settings(deadline=None, max_examples=150)
 def test_any_change_of_any_object_is_found(data):
