@@ -52,14 +52,15 @@ def service_list(conf: cfg.ConfigOpts) -> None:
 
 def service_remove(conf: cfg.ConfigOpts) -> None:
     """Forget a service that will not come back."""
-    database, wanted = _open(conf), conf.command
+    database = _open(conf)
+    binary, host = conf.command.service_binary, conf.command.service_host
     found = database.services.list(
-        get_admin_context(), filters={"host": wanted.host, "binary": wanted.binary}
+        get_admin_context(), filters={"host": host, "binary": binary}
     )
     if not found:
-        raise exception.ServiceNotFound(service_id=f"{wanted.binary} on {wanted.host}")
+        raise exception.ServiceNotFound(service_id=f"{binary} on {host}")
     database.services.delete(get_admin_context(), found[0]["id"])
-    print(f"Removed {wanted.binary} on {wanted.host}")
+    print(f"Removed {binary} on {host}")
 
 
 def _open(conf: cfg.ConfigOpts) -> Database:
@@ -85,8 +86,12 @@ def _add_commands(subparsers: Any) -> None:
     ).add_subparsers(dest="action", required=True)
     service.add_parser("list", help="List them.").set_defaults(run=service_list)
     remove = service.add_parser("remove", help="Forget one.")
-    remove.add_argument("binary", help="For example karbor-protection.")
-    remove.add_argument("host", help="As 'service list' prints it.")
+    remove.add_argument(
+        "service_binary", metavar="binary", help="For example karbor-protection."
+    )
+    remove.add_argument(
+        "service_host", metavar="host", help="As 'service list' prints it."
+    )
     remove.set_defaults(run=service_remove)
 
 
