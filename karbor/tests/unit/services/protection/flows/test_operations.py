@@ -267,7 +267,7 @@ def test_a_new_resource_that_was_taken_back_is_no_longer_listed(make_world):
     def behaviour(hook, number, given):
         if hook == "on_main":
             given["new_resources"][f"thing-{number}"] = "new"
-            (live,) = world.runner._known
+            live = world.live()
             live.write_records()
         if hook == "on_revert":
             given["new_resources"].pop(f"thing-{number}", None)

@@ -139,7 +139,7 @@ def test_hooks_that_run_may_end_and_no_other_starts_when_one_fails(make_world):
         if hook == "on_main":
             if three_run.wait() == 0:
                 raise RuntimeError("no")
-            (live,) = world.runner._known
+            live = world.live()
             while live.may_start():
                 pause.wait(0.001)
 

@@ -146,7 +146,7 @@ def test_what_does_not_end_in_time_is_cancelled_and_taken_back(make_world):
     def behaviour(hook, number, given):
         if hook == "on_main":
             arrived.set()
-            (live,) = world.runner._known
+            live = world.live()
             while live.may_start():
                 pause.wait(0.001)
 
@@ -204,14 +204,15 @@ def test_progress_is_written_while_an_operation_runs(make_world, monkeypatch):
             return
         given["progress"].expect(10)
         for _ in range(500):
-            progress = world.log_of(inputs)["extra_info"].get("progress", {})
+            progress = rows[given["operation_log"].id]["extra_info"].get("progress", {})
             if progress.get("bytes_total") == 10:
                 seen.append(progress)
                 return
             pause.wait(0.01)
 
     world = make_world({0: []}, behaviour=behaviour)
-    inputs, future = submit(world)
+    rows = world.database.operation_logs.rows
+    _, future = submit(world)
 
     assert future.result(60)
     assert seen[0]["hooks_done"] == 2
