@@ -162,7 +162,7 @@ class _ServiceCredentials:
     def get(self, conf: cfg.ConfigOpts) -> plugin.BaseAuthPlugin | None:
         with self._lock:
             register_opts(conf)
-            if not (conf[GROUP].auth_type or conf[GROUP].auth_section):
+            if not conf[_section(conf)].auth_type:
                 return None
             try:
                 made = loading.load_auth_from_conf_options(conf, GROUP)
@@ -189,8 +189,8 @@ class _ServiceCredentials:
 
     @staticmethod
     def _fingerprint(conf: cfg.ConfigOpts) -> tuple[tuple[str, Any], ...]:
-        group = conf[GROUP].auth_section or GROUP
-        return tuple(sorted((name, str(value)) for name, value in conf[group].items()))
+        said = conf[_section(conf)].items()
+        return tuple(sorted((name, str(value)) for name, value in said))
 
     def _forgetter(self, key: int) -> Any:
         entries = self._entries
@@ -200,6 +200,11 @@ class _ServiceCredentials:
                 del entries[key]
 
         return forget
+
+
+def _section(conf: cfg.ConfigOpts) -> str:
+    """The group that has the credentials: keystoneauth1 lets one refer to another."""
+    return conf[GROUP].auth_section or GROUP
 
 
 _service_credentials = _ServiceCredentials()

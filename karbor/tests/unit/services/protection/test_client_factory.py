@@ -14,6 +14,7 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients import sessions
+from karbor.services.protection.provider_file import ProviderFile
 from karbor.tests.fakes.identity import IdentityServer, User, catalog_entry
 from karbor.tests.fakes.web import Answer, WebServer
 
@@ -306,3 +307,28 @@ def test_an_upload_is_not_repeated_after_a_refused_token(tmp_path):
             client.images.upload("x", Source())
     assert len(web.requests) == 1
     assert len(web.requests[0].body) == 140000
+
+
+def test_a_provider_has_the_services_credentials(web, identity, tmp_path):
+    """Said in karbor.conf, used through the configuration of the provider's file."""
+    service = glance_at(web.url, tmp_path, SERVICE_AUTH.format(url=identity.url))
+    path = tmp_path / "provider.conf"
+    path.write_text(
+        "[provider]\nid = b766f37c-d011-4026-8228-28730d734a3f\nname = p\n"
+        "plugin = x\nbank = y\nenabled = True\n"
+    )
+    conf = ProviderFile.read(str(path), service).conf
+    context = caller(auth_token="user-token")
+    list(ClientFactory.create_client("glance", context, conf).images.list())
+    headers = web.requests[0].headers
+    assert headers["X-Auth-Token"] == "user-token"
+    assert headers["X-Service-Token"] in identity.tokens
+
+
+def test_the_credentials_may_be_in_the_group_of_karbor_1(web, identity, tmp_path):
+    credentials = SERVICE_AUTH.replace("[service_auth]", "[trustee]")
+    text = credentials.format(url=identity.url) + "[service_auth]\nauth_section=trustee"
+    conf = glance_at(web.url, tmp_path, text)
+    context = caller(auth_token="user-token")
+    list(ClientFactory.create_client("glance", context, conf).images.list())
+    assert web.requests[0].headers["X-Service-Token"] in identity.tokens
