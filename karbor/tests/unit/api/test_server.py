@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API's own HTTP server: ports, TLS, long answers, chunked bodies."""
 
+import concurrent.futures
 import datetime
 import ipaddress
 import json
@@ -153,3 +154,17 @@ def test_a_certificate_without_its_key_is_an_error(serve, conf):
     conf.set_override("osapi_karbor_cert_file", "/cert.pem")
     with pytest.raises(ValueError, match="osapi_karbor_key_file"):
         serve()
+
+
+def test_sixteen_callers_write_at_once_and_nothing_is_lost(serve):
+    url = f"{serve().url}/v1/{PROJECT}/plans"
+
+    def create(name):
+        plan = {**PLAN, "name": name}
+        return requests.post(url, json={"plan": plan}, timeout=120).status_code
+
+    names = [f"{number}" for number in range(160)]
+    with concurrent.futures.ThreadPoolExecutor(16) as callers:
+        assert set(callers.map(create, names)) == {200}
+    plans = requests.get(url, timeout=30).json()["plans"]
+    assert sorted(plan["name"] for plan in plans) == sorted(names)
