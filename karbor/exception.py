@@ -19,7 +19,9 @@ class KarborException(Exception):
     A subclass sets ``message`` (a %-template), ``code`` (the HTTP status that
     the API answers) and ``retryable`` (trying again unchanged may succeed).
     A positional ``message`` replaces the template and is taken as it is: that is
-    how oslo.messaging rebuilds an error that a remote service raised.
+    how oslo.messaging rebuilds an error that a remote service raised. A keyword
+    ``retryable`` says it of this one error, where the class cannot: a bank plugin
+    gives it to tell a store that is away from an object that is missing.
 
     :raises KeyError: when the template names an argument that was not given;
         that is a defect of the raiser, not of the input.
@@ -32,6 +34,8 @@ class KarborException(Exception):
     def __init__(self, message: str | None = None, **kwargs: Any) -> None:
         self.kwargs = kwargs
         self.kwargs.setdefault("code", self.code)
+        if "retryable" in kwargs:
+            self.retryable = bool(kwargs["retryable"])
         if message is None:
             message = self.message % kwargs
         self.msg = str(message)

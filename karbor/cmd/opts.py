@@ -65,6 +65,10 @@ def list_provider_opts() -> Options:
         for module in (plugin, *_modules_beside(plugin)):
             if hasattr(module, "GROUP") and hasattr(module, "OPTS"):
                 found[module.GROUP] = list(module.OPTS)
+    for point in metadata.entry_points(group="karbor.bank_decorators"):
+        decorator = point.load()
+        if decorator.group is not None:
+            found[decorator.group] = list(decorator.opts)
     return list(found.items())
 
 

@@ -13,15 +13,16 @@ from stevedore import exception as stevedore_exception
 from karbor.services.protection.bank_plugin import BankPlugin
 
 NAMESPACE = "karbor.protections"
+DECORATORS = "karbor.bank_decorators"
 
 
 class PluginNotUsable(Exception):
     """A plugin cannot be used as asked; the text says why, and what to do."""
 
 
-def installed() -> list[str]:
-    """The names of all installed protection and bank plugins."""
-    return sorted({point.name for point in metadata.entry_points(group=NAMESPACE)})
+def installed(namespace: str = NAMESPACE) -> list[str]:
+    """The names of all installed plugins: protection and bank, or of a namespace."""
+    return sorted({point.name for point in metadata.entry_points(group=namespace)})
 
 
 def bank_class(name: str) -> type[Any]:
@@ -54,13 +55,22 @@ def protection_class(name: str) -> type[Any]:
     return loaded
 
 
-def construct(name: str, plugin_class: type[Any], config: Any) -> Any:
+def decorator_class(name: str) -> type[Any]:
+    """The class of a bank decorator.
+
+    :raises PluginNotUsable: when there is none of that name, or when it cannot be
+        imported
+    """
+    return _load(name, DECORATORS)
+
+
+def construct(name: str, plugin_class: type[Any], *arguments: Any) -> Any:
     """Make a plugin.
 
     :raises PluginNotUsable: when its constructor raises
     """
     try:
-        return plugin_class(config)
+        return plugin_class(*arguments)
     except Exception as error:
         raise PluginNotUsable(f"'{name}' cannot be made: {describe(error)}") from error
 
@@ -93,11 +103,11 @@ def trace(error: BaseException) -> str:
     return str(strutils.mask_password("".join(traceback.format_exception(error))))
 
 
-def _load(name: str) -> type[Any]:
+def _load(name: str, namespace: str = NAMESPACE) -> type[Any]:
     causes: list[BaseException] = []
     try:
         manager: driver.DriverManager[Any] = driver.DriverManager(
-            NAMESPACE,
+            namespace,
             name,
             invoke_on_load=False,
             on_load_failure_callback=lambda _manager, _point, error: causes.append(
@@ -114,19 +124,19 @@ def _load(name: str) -> type[Any]:
             raise PluginNotUsable(
                 f"'{name}' is installed but cannot be imported: {describe(causes[0])}"
             ) from causes[0]
-        raise PluginNotUsable(_unknown(name)) from error
+        raise PluginNotUsable(_unknown(name, namespace)) from error
     loaded: Any = manager.driver
     if not isinstance(loaded, type):
         raise PluginNotUsable(f"'{name}' names {loaded!r}, which is no class")
     return loaded
 
 
-def _unknown(name: str) -> str:
-    names = installed()
+def _unknown(name: str, namespace: str) -> str:
+    names = installed(namespace)
     close = difflib.get_close_matches(name, names, n=1)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     return (
-        f"no plugin '{name}' is installed.{meant} Installed in {NAMESPACE}: "
+        f"no plugin '{name}' is installed.{meant} Installed in {namespace}: "
         f"{', '.join(names) or 'none'}"
     )
 

@@ -18,6 +18,7 @@ from karbor.services.protection.bank.leases import LeaseKeeper
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.options import GROUP as STREAMS_GROUP
 from karbor.services.protection.bank.streams.options import StreamOptions
+from karbor.services.protection.bank_decorators.loading import decorate
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.provider_file import (
     ProviderFailure,
@@ -143,21 +144,12 @@ class Provider:
     def _make_bank(self) -> Any:
         name = self.file.bank
         try:
-            return plugin_loading.construct(
+            plugin = plugin_loading.construct(
                 name, plugin_loading.bank_class(name), self.file.conf
             )
         except plugin_loading.PluginNotUsable as error:
-            # An option of the plugin's own group, when the plugin says so.
-            cause = error.__cause__
-            if isinstance(cause, exception.KarborException) and (
-                "option" in cause.kwargs
-            ):
-                raise exception.ProviderLoadFailed(
-                    path=self.file.path,
-                    option=cause.kwargs["option"],
-                    reason=str(error),
-                ) from cause
-            raise self.file.failed("bank", str(error)) from cause
+            raise self.file.unusable("bank", error) from error.__cause__
+        return decorate(plugin, self.file)
 
     def _stream_options(self) -> StreamOptions:
         try:

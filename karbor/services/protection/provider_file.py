@@ -13,6 +13,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from karbor import exception
+from karbor.services.protection.plugin_loading import PluginNotUsable
 
 LOG = logging.getLogger(__name__)
 
@@ -35,6 +36,13 @@ PROVIDER_OPTS = [
     cfg.StrOpt(
         "bank",
         help="Entry point of the bank plugin in karbor.protections; required.",
+    ),
+    cfg.MultiStrOpt(
+        "bank_decorator",
+        default=[],
+        help="Entry point of a decorator of the bank in karbor.bank_decorators, such "
+        "as retry; one line for each, the one next to the bank first. Each reads its "
+        "own group, such as [bank_retry].",
     ),
     cfg.BoolOpt("enabled", default=False, help="Whether to load the provider."),
 ]
@@ -94,6 +102,7 @@ class ProviderFile:
     description: str
     plugins: tuple[str, ...]
     bank: str
+    bank_decorators: tuple[str, ...]
     enabled: bool
 
     @classmethod
@@ -124,9 +133,17 @@ class ProviderFile:
                 path=path, option=f"[{GROUP}]", reason=str(error)
             ) from error
         plugins = tuple(values.pop("plugin"))
+        decorators = tuple(name.strip() for name in values.pop("bank_decorator"))
         for name in ("id", "name", "bank"):
             values[name] = (values[name] or "").strip()
-        found = cls(path=path, digest=digest, conf=conf, plugins=plugins, **values)
+        found = cls(
+            path=path,
+            digest=digest,
+            conf=conf,
+            plugins=plugins,
+            bank_decorators=decorators,
+            **values,
+        )
         if found.enabled:
             found._check()
         return found
@@ -139,6 +156,25 @@ class ProviderFile:
         return exception.ProviderLoadFailed(
             path=self.path, option=f"[{GROUP}] {option}", reason=reason
         )
+
+    def unusable(
+        self, option: str, error: PluginNotUsable
+    ) -> exception.ProviderLoadFailed:
+        """The error that a plugin which this file names cannot be used.
+
+        :param option: the option's name in ``[provider]``; the plugin may name one of
+            its own group instead, as ``option`` in the error that it raised
+        """
+        cause = error.__cause__
+        if isinstance(cause, exception.KarborException) and "option" in cause.kwargs:
+            return exception.ProviderLoadFailed(
+                path=self.path, option=cause.kwargs["option"], reason=str(error)
+            )
+        return self.failed(option, str(error))
+
+    def options_of(self, group: str) -> list[str]:
+        """The names of the options that the file has in a group, known or not."""
+        return list(_groups_in(self.path).get(group, {}))
 
     def _check(self) -> None:
         required = {
@@ -158,6 +194,10 @@ class ProviderFile:
             )
         if not all(name.strip() for name in self.plugins):
             raise self.failed("plugin", "one of its lines is empty; take it out")
+        if not all(self.bank_decorators):
+            raise self.failed(
+                "bank_decorator", "one of its lines is empty; take it out"
+            )
 
     def _hint(self, option: str) -> str:
         """What the file has in place of an option that it lacks."""
@@ -201,8 +241,7 @@ def digest_of(path: str) -> str:
 
 def _names_in(path: str) -> list[str]:
     """The names of the options in the file's ``[provider]`` group."""
-    sections: dict[str, dict[str, Any]] = {}
-    cfg.ConfigParser(path, sections).parse()
+    sections = _groups_in(path)
     if GROUP not in sections:
         raise exception.ProviderLoadFailed(
             path=path,
@@ -211,6 +250,12 @@ def _names_in(path: str) -> list[str]:
             + (", ".join(f"[{name}]" for name in sections) or "none at all"),
         )
     return list(sections[GROUP])
+
+
+def _groups_in(path: str) -> dict[str, dict[str, Any]]:
+    sections: dict[str, dict[str, Any]] = {}
+    cfg.ConfigParser(path, sections).parse()
+    return sections
 
 
 def _meant(name: str, names: Iterable[str]) -> str:
