@@ -282,6 +282,8 @@ def test_the_token_of_a_dropped_configuration_is_dropped(identity, tmp_path):
 
 def test_no_secret_reaches_the_log(web, identity, tmp_path, caplog):
     caplog.set_level(logging.DEBUG)
+    # Another test may have set the levels that a service has.
+    caplog.set_level(logging.DEBUG, logger="keystoneauth")
     conf = glance_at(web.url, tmp_path, SERVICE_AUTH.format(url=identity.url))
     context = caller(auth_token="user-token-to-keep")
     list(ClientFactory.create_client("glance", context, conf).images.list())

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 from oslo_config import cfg
+from stevedore import extension
 
 from karbor.common import constants
 from karbor.context import RequestContext
@@ -50,6 +51,7 @@ def environment(tmp_path, monkeypatch):
         },
     )
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site"), *sys.path])
+    monkeypatch.setattr(extension.ExtensionManager, "ENTRY_POINT_CACHE", {})
     (tmp_path / "providers.d").mkdir()
     (tmp_path / "providers.d" / "legacy.conf").write_text(
         PROVIDER.format(id=PROVIDER_ID, base=tmp_path)
