@@ -31,6 +31,10 @@ RESOURCE_TYPES = (
     "OS::Trove::Instance",
 )
 
+#: Types that only hold others together: without a plugin for them there is nothing
+#: of their own to protect, so they take part in the graph without hooks.
+GROUPING_RESOURCE_TYPES = (PROJECT_RESOURCE_TYPE,)
+
 PLAN_STATUS_SUSPENDED = "suspended"
 PLAN_STATUS_STARTED = "started"
 

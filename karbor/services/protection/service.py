@@ -96,6 +96,7 @@ class ProtectionService:
         self._reaper = OrphanReaper(self.database, self.providers)
         self._server: MessageHandlingServer | None = None
         self._server_lock = threading.Lock()
+        self._is_stopping = False
         self._periodic: periodics.PeriodicWorker | None = None
         self._periodic_thread: threading.Thread | None = None
 
@@ -110,7 +111,6 @@ class ProtectionService:
         self.providers.start()
         self._sweep()
         self._report()
-        self._listen()
         self._periodic = periodics.PeriodicWorker(
             [
                 (self._every(self._conf.report_interval, self._report), (), {}),
@@ -136,6 +136,7 @@ class ProtectionService:
         are: their checkpoints stay in their working state, and whoever sweeps next
         ends them when this owner's lease is gone.
         """
+        self._is_stopping = True
         self._silence()
         drained = self._runner.drain(self._conf.drain_timeout)
         if not drained:
@@ -169,7 +170,7 @@ class ProtectionService:
         )
         if row["disabled"]:
             self._silence()
-        elif self._server is None and self._periodic is not None:
+        else:
             self._listen()
 
     def _sweep(self) -> None:
@@ -179,7 +180,8 @@ class ProtectionService:
 
     def _listen(self) -> None:
         with self._server_lock:
-            if self._server is not None:
+            # Reports go on while operations drain: they must not undo the silence.
+            if self._server is not None or self._is_stopping:
                 return
             self._server = rpc.get_server(
                 self._transport,

@@ -8,12 +8,13 @@ from taskflow import task
 from taskflow.types.failure import Failure
 
 from karbor import exception
+from karbor.common import constants
 from karbor.services.protection.flows.live import LiveOperation, OperationStopped
 from karbor.services.protection.flows.ordering import order_hooks
 from karbor.services.protection.flows.pattern import BulkFlow
 from karbor.services.protection.flows.work import ResourceWork, implements
 from karbor.services.protection.graph import ResourceGraph
-from karbor.services.protection.protection_plugin import HOOKS
+from karbor.services.protection.protection_plugin import HOOKS, Operation
 
 
 class Step(task.Task):
@@ -113,6 +114,9 @@ def _works(live: LiveOperation, graph: ResourceGraph) -> list[ResourceWork]:
     works = []
     for resource in graph.resources:
         plugin = plugins[resource.type]
+        if plugin is None:
+            works.append(ResourceWork(live, resource, Operation()))
+            continue
         try:
             operation = getattr(plugin, getter)(resource)
         except NotImplementedError as error:
@@ -127,12 +131,15 @@ def _works(live: LiveOperation, graph: ResourceGraph) -> list[ResourceWork]:
 
 def _plugins(live: LiveOperation, graph: ResourceGraph) -> dict[str, Any]:
     counts = collections.Counter(resource.type for resource in graph.resources)
-    plugins = {}
+    plugins: dict[str, Any] = {}
     missing = []
     for resource_type in sorted(counts):
         try:
             plugins[resource_type] = live.provider.plugin_for(resource_type)
         except exception.ProtectionPluginNotFound:
+            if resource_type in constants.GROUPING_RESOURCE_TYPES:
+                plugins[resource_type] = None
+                continue
             missing.append(f"{resource_type} ({counts[resource_type]} resources)")
     if missing:
         provider = live.provider

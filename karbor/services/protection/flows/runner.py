@@ -3,6 +3,7 @@
 
 import contextlib
 import functools
+import sys
 import threading
 import time
 import types
@@ -53,9 +54,10 @@ OPTS = [
     cfg.IntOpt(
         "max_concurrent_operations",
         default=8,
-        min=1,
+        min=0,
         help="How many operations (protect, restore, verify, copy, delete) run at a "
-        "time in this service; further ones wait their turn. Each takes one thread "
+        "time in this service; further ones wait their turn. 0 sets no limit, as in "
+        "Karbor 1.x. Each takes one thread "
         "and, for a checkpoint of 10,000 resources, some 250 MiB of memory.",
     ),
 ]
@@ -98,7 +100,8 @@ class OperationRunner:
             max_workers=self._width, thread_name_prefix="hook"
         )
         self._operations = futures.ThreadPoolExecutor(
-            max_workers=conf.max_concurrent_operations, thread_name_prefix="operation"
+            max_workers=conf.max_concurrent_operations or sys.maxsize,
+            thread_name_prefix="operation",
         )
         self._lock = threading.Lock()
         self._known: dict[LiveOperation, futures.Future] = {}

@@ -556,3 +556,28 @@ def test_an_operation_that_nobody_records_runs_too(make_world):
 
     assert succeeded
     assert checkpoint.status == "available"
+
+
+def test_a_project_without_a_plugin_only_holds_its_resources_together(make_world):
+    world = make_world(PAIR)
+    project = Resource(constants.PROJECT_RESOURCE_TYPE, "project", "demo")
+    checkpoint = world.checkpoint([project, thing(0)])
+
+    assert world.submit(world.inputs("protect", checkpoint)).result(60)
+
+    checkpoint.reload()
+    assert project in checkpoint.resource_graph.resources
+    assert {number for _, number in world.trace.starts()} == {0, 1}
+
+
+def test_any_other_type_without_a_plugin_fails_the_operation_and_is_named(make_world):
+    world = make_world(PAIR)
+    stray = Resource("Nobody::Knows", "x", "stray")
+    checkpoint = world.checkpoint([stray, thing(0)])
+
+    assert not world.submit(world.inputs("protect", checkpoint)).result(60)
+
+    checkpoint.reload()
+    assert checkpoint.status == "error"
+    assert "Nobody::Knows (1 resources)" in checkpoint.status_reason
+    assert world.trace.starts() == []
