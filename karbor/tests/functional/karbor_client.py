@@ -24,8 +24,8 @@ def find() -> str:
         pytest.fail(
             f"No karbor command at {named or 'KARBOR_CLIENT, beside Python or on PATH'}"
             ". Install it into a virtual environment of its own (pip install "
-            "python-karborclient==2.1.0 'setuptools<81') and set KARBOR_CLIENT to the "
-            "path of its karbor command.",
+            "python-karborclient==2.1.0) and set KARBOR_CLIENT to the path of its "
+            "karbor command.",
             pytrace=False,
         )
     return path
