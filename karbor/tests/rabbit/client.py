@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls as the Karbor API service makes them, down to the bytes of the message."""
 
+import copy
 import json
 import uuid
 from pathlib import Path
@@ -56,6 +57,19 @@ class Caller:
             messaging.Target(topic=topic, version="1.0"),
             timeout=timeout,
         )
+
+    def status_or_none(self, checkpoint_id: str) -> str | None:
+        """A checkpoint's status; None when nobody answers in time."""
+        try:
+            return str(self.show(checkpoint_id)["status"])
+        except messaging.MessagingTimeout:
+            return None
+
+    def with_timeout(self, seconds: float) -> "Caller":
+        """The same, less or more patient."""
+        other = copy.copy(self)
+        other._client = self._client.prepare(timeout=seconds)
+        return other
 
     def close(self) -> None:
         self._transport.cleanup()

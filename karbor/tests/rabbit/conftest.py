@@ -41,6 +41,14 @@ def caller(site, rabbitmq):
     caller.close()
 
 
+@pytest.fixture
+def database(site):
+    """The records of the site."""
+    database = site.database()
+    yield database
+    database.close()
+
+
 @pytest.fixture(scope="module")
 def shared_site(tmp_path_factory, rabbitmq, glance):
     return Site(tmp_path_factory.mktemp("site"), rabbitmq.url, glance.url)

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from oslo_config import cfg
 
+from karbor.db.database import Database
+from karbor.services.protection import service
 from karbor.tests.rabbit import gate
 
 #: The ids of rpc-samples.json.
@@ -66,11 +69,7 @@ class Site:
             PROVIDER, "FS NoopAll Provider", plugins=("gate-protection-plugin",)
         )
         self.add_provider(OTHER_PROVIDER, "FS Noop Provider")
-        subprocess.run(
-            [_program("karbor-manage"), *self.config("manage"), "db", "sync"],
-            env=self.environment(),
-            check=True,
-        )
+        self.manage("manage", "db", "sync")
 
     def add_provider(
         self, provider_id: str, name: str, plugins: tuple[str, ...] = ()
@@ -96,6 +95,16 @@ lease_validity_window = 1
 """
         )
         return path
+
+    def manage(self, host: str, *command: str) -> str:
+        """What ``karbor-manage`` prints."""
+        return subprocess.run(
+            [_program("karbor-manage"), *self.config(host), *command],
+            env=self.environment(),
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
 
     def config(self, host: str, **more: Any) -> list[str]:
         """The arguments that name the configuration of a service of this site."""
@@ -141,13 +150,24 @@ lease_validity_window = 1
             gate.FOLDER_VARIABLE: str(self.gates),
         }
 
+    def shut_gate(self, name: str) -> None:
+        """Let the work that comes to a gate stand there."""
+        (self.gates / f"{name}.shut").touch()
+
     def open_gate(self, name: str) -> None:
-        """Let the work that stands, or will stand, at a gate go on."""
-        (self.gates / f"{name}.open").touch()
+        """Let the work that stands at a gate go on."""
+        (self.gates / f"{name}.shut").unlink()
 
     def wait_at_gate(self, name: str) -> None:
         """Wait until work has come to a gate."""
         wait_until((self.gates / f"{name}.reached").exists, f"work at the gate {name}")
+
+    def database(self) -> Database:
+        """What the site's services write their records to."""
+        conf = cfg.ConfigOpts()
+        service.register_opts(conf)
+        conf(self.config("reader"), default_config_files=[], default_config_dirs=[])
+        return Database(conf)
 
     def daemon(self, **options: Any) -> "Daemon":
         """A daemon of this site, not yet started."""
@@ -177,11 +197,11 @@ class Daemon:
 
     @property
     def log(self) -> str:
-        return self._log_path.read_text()
+        return self._log_path.read_text() if self._log_path.exists() else ""
 
     def start(self) -> "Daemon":
         """Start and wait until it serves."""
-        ready = self.log.count("serves") if self._log_path.exists() else 0
+        ready = self.log.count("serves")
         with open(self._log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [_program("karbor-protection"), *self._config],

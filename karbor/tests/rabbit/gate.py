@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plugins whose work stands still until the test opens a gate.
+"""Plugins whose work stands still at a gate that the test has shut.
 
 They are written as for Karbor 1.x, and installed as a third party's: see
-:func:`install`. A gate is a file: work that comes to it leaves ``<name>.reached``
-and goes on when there is ``<name>.open``.
+:func:`install`. A gate is shut by a file ``<name>.shut``; work that comes to it
+leaves ``<name>.reached``. Gates are called ``graph`` (before a leaf is found) and
+``<operation>-<resource id>``.
 """
 
 import os
@@ -43,24 +44,29 @@ def _folder() -> Path:
     return Path(os.environ[FOLDER_VARIABLE])
 
 
-def stand_at(name: str) -> None:
-    """Wait until the gate is open.
+def pass_gate(name: str) -> None:
+    """Stand until the gate is open.
 
     :raises RuntimeError: when nobody opens it
     """
     (_folder() / f"{name}.reached").touch()
     give_up = time.monotonic() + _PATIENCE
-    while not (_folder() / f"{name}.open").exists():
+    while (_folder() / f"{name}.shut").exists():
         if time.monotonic() > give_up:
             raise RuntimeError(f"nobody opened the gate {name}")
         time.sleep(0.02)
 
 
 class GateOperation(protection_plugin.Operation):
+    def __init__(self, name):
+        super().__init__()
+        self._name = name
+
     def on_main(self, checkpoint, resource, context, parameters, **kwargs):
-        section = checkpoint.get_resource_bank_section(resource.id)
-        section.update_object("metadata", {"half": "done"})
-        stand_at(resource.id)
+        if self._name == "protect":
+            section = checkpoint.get_resource_bank_section(resource.id)
+            section.update_object("metadata", {"half": "done"})
+        pass_gate(f"{self._name}-{resource.id}")
 
 
 class GateProtectionPlugin(protection_plugin.ProtectionPlugin):
@@ -69,15 +75,19 @@ class GateProtectionPlugin(protection_plugin.ProtectionPlugin):
         return [GATED, LEAF]
 
     def get_protect_operation(self, resource):
-        return GateOperation() if resource.type == GATED else self._nothing()
+        return GateOperation("protect")
 
-    def _nothing(self, resource=None):
-        return protection_plugin.Operation()
+    def get_restore_operation(self, resource):
+        return GateOperation("restore")
 
-    get_restore_operation = _nothing
-    get_verify_operation = _nothing
-    get_copy_operation = _nothing
-    get_delete_operation = _nothing
+    def get_verify_operation(self, resource):
+        return GateOperation("verify")
+
+    def get_copy_operation(self, resource):
+        return GateOperation("copy")
+
+    def get_delete_operation(self, resource):
+        return GateOperation("delete")
 
     @classmethod
     def get_options_schema(cls, resource_type):
@@ -109,7 +119,7 @@ class GatedProtectablePlugin(protectable_plugin.ProtectablePlugin):
 
 
 class LeafProtectablePlugin(GatedProtectablePlugin):
-    """One leaf below each gated resource, found when the gate ``graph`` opens."""
+    """One leaf below each gated resource."""
 
     def get_resource_type(self):
         return LEAF
@@ -118,6 +128,6 @@ class LeafProtectablePlugin(GatedProtectablePlugin):
         return (GATED,)
 
     def get_dependent_resources(self, context, parent_resource):
-        stand_at("graph")
+        pass_gate("graph")
         identity = f"leaf-{parent_resource.id}"
         return [resource.Resource(type=LEAF, id=identity, name=None)]

@@ -8,12 +8,9 @@ import json
 import uuid
 
 import pytest
-from oslo_config import cfg
 
 from karbor import exception
 from karbor.context import get_admin_context
-from karbor.db.database import Database
-from karbor.services.protection import service
 from karbor.tests.rabbit import gate
 from karbor.tests.rabbit.client import CONTEXT, SAMPLES
 from karbor.tests.rabbit.daemon import PROVIDER, wait_until
@@ -54,14 +51,7 @@ def send(request, shared_caller):
 
 @pytest.fixture
 def database(shared_site):
-    conf = cfg.ConfigOpts()
-    service.register_opts(conf)
-    conf(
-        shared_site.config("reader"),
-        default_config_files=[],
-        default_config_dirs=[],
-    )
-    database = Database(conf)
+    database = shared_site.database()
     yield database
     database.close()
 
@@ -173,15 +163,15 @@ def test_every_sample_is_answered(send, shared_caller, shared_site, database):
 
     # What is at work can be neither deleted nor restored.
     resource = {"type": gate.GATED, "id": str(uuid.uuid4()), "name": "g"}
-    shared_site.open_gate("graph")
+    shared_site.shut_gate(f"protect-{resource['id']}")
     busy = shared_caller.protect(resource)
-    shared_site.wait_at_gate(resource["id"])
+    shared_site.wait_at_gate(f"protect-{resource['id']}")
     with pytest.raises(failure_of("delete.failure"), match=busy):
         send("delete.failure", {CHECKPOINT: busy})
     data = SAMPLES["restore.failure"]["args"]["restore"]["karbor_object.data"]
     with pytest.raises(failure_of("restore.failure"), match=busy):
         send("restore.failure", {CHECKPOINT: busy, data["id"]: str(uuid.uuid4())})
-    shared_site.open_gate(resource["id"])
+    shared_site.open_gate(f"protect-{resource['id']}")
     assert shared_caller.wait_for_end(busy)["status"] == "available"
 
     # Reset, and deleted.

@@ -54,10 +54,21 @@ class RabbitMQ(Server):
         )
         self._spawn([_SERVER], environment=self._environment())
 
+    def consumers(self, queue: str) -> int:
+        """How many consumers wait for the messages of a queue.
+
+        :raises kombu.exceptions.ChannelError: when there is no such queue
+        """
+        with self._connection() as connection, connection.channel() as channel:
+            return channel.queue_declare(queue, passive=True).consumer_count
+
     def _connect(self) -> None:
-        url = self.url.replace("rabbit://", "amqp://") + "/"
-        with kombu.Connection(url, connect_timeout=5) as connection:
+        with self._connection() as connection:
             connection.connect()
+
+    def _connection(self) -> kombu.Connection:
+        url = self.url.replace("rabbit://", "amqp://") + "/"
+        return kombu.Connection(url, connect_timeout=5)
 
     def _environment(self) -> dict[str, str]:
         folder = str(self.folder)
