@@ -132,9 +132,11 @@ class ProtectionService:
     def stop(self) -> None:
         """Take no new requests, let operations end, give leases back.
 
-        Operations still running after ``drain_timeout`` seconds are left as they
-        are: their checkpoints stay in their working state, and whoever sweeps next
-        ends them when this owner's lease is gone.
+        Operations still running after ``drain_timeout`` seconds are cancelled, and
+        take back what they had begun; those that cannot, and those that had not begun,
+        are left as they are: whoever sweeps next ends them when this owner's lease is
+        gone. The process must then end by ``os._exit``, as its manager does, because a
+        hook's thread cannot be ended.
         """
         self._is_stopping = True
         self._silence()
