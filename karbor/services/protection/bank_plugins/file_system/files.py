@@ -19,7 +19,10 @@ FOLDER_MODE = 0o700
 _PLACE_ATTEMPTS = 1000
 # Linux reads at most so much at once.
 _MOST_AT_ONCE = 0x7FFFF000
-_FOLDER_IN_USE = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY})
+# Why a folder stays: it is used, it is gone already, or an object took its place.
+_FOLDER_STAYS = frozenset(
+    {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOENT, errno.ENOTDIR}
+)
 
 
 class KeyConflict(Exception):
@@ -172,7 +175,7 @@ class FileStore:
         while True:
             try:
                 sync_folder(folder)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 if folder == self._root:
                     raise
                 folder = os.path.dirname(folder)
@@ -187,10 +190,11 @@ def make_folder(folder: bytes) -> None:
     """
     try:
         os.mkdir(folder, FOLDER_MODE)
-        os.chmod(folder, FOLDER_MODE)
     except FileExistsError:
         return
+    # Empty, it may be taken away again at any moment by who deletes beside it.
     with contextlib.suppress(FileNotFoundError):
+        os.chmod(folder, FOLDER_MODE)
         sync_folder(os.path.dirname(folder))
 
 
@@ -207,7 +211,7 @@ def _remove_folder(folder: bytes) -> bool:
     try:
         os.rmdir(folder)
     except OSError as error:
-        if error.errno not in _FOLDER_IN_USE:
+        if error.errno not in _FOLDER_STAYS:
             raise
         return False
     return True
