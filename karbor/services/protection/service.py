@@ -53,6 +53,9 @@ OPTS = [
     ),
 ]
 
+#: Seconds that the RPC server gets to answer what it has taken, and to close.
+_CLOSE_TIME = 15
+
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the options of the service itself."""
@@ -185,7 +188,7 @@ class ProtectionService:
             # Reports go on while operations drain: they must not undo the silence.
             if self._server is not None or self._is_stopping:
                 return
-            self._server = rpc.get_server(
+            server = rpc.get_server(
                 self._transport,
                 messaging.Target(
                     topic=self._conf.protection_topic,
@@ -194,10 +197,25 @@ class ProtectionService:
                 ),
                 [self._endpoint, UnknownMethods()],
             )
-            self._server.start()
+            server.start()
+            self._server = server
 
     def _silence(self) -> None:
         """Leave new requests to other services; running operations go on."""
+        # oslo.messaging waits for a broker that does not answer without an end.
+        closing = threading.Thread(
+            target=self._close_server, name="rpc-close", daemon=True
+        )
+        closing.start()
+        closing.join(_CLOSE_TIME)
+        if closing.is_alive():
+            LOG.warning(
+                "The RPC server has not closed within %d seconds: its broker does "
+                "not answer, or a request is still being answered. Going on.",
+                _CLOSE_TIME,
+            )
+
+    def _close_server(self) -> None:
         with self._server_lock:
             server: Any = self._server
             self._server = None

@@ -31,7 +31,9 @@ def glance():
 @pytest.fixture
 def site(tmp_path, rabbitmq, glance):
     """A site of the test's own, without a daemon yet."""
-    return Site(tmp_path, rabbitmq.url, glance.url)
+    site = Site(tmp_path, rabbitmq.url, glance.url)
+    yield site
+    site.close()
 
 
 @pytest.fixture
@@ -51,7 +53,9 @@ def database(site):
 
 @pytest.fixture(scope="module")
 def shared_site(tmp_path_factory, rabbitmq, glance):
-    return Site(tmp_path_factory.mktemp("site"), rabbitmq.url, glance.url)
+    site = Site(tmp_path_factory.mktemp("site"), rabbitmq.url, glance.url)
+    yield site
+    site.close()
 
 
 @pytest.fixture(scope="module")

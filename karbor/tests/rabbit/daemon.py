@@ -2,7 +2,6 @@
 """``karbor-protection`` as an operator runs it: processes, files, signals."""
 
 import contextlib
-import itertools
 import os
 import signal
 import subprocess
@@ -60,7 +59,7 @@ class Site:
         self.topic = f"karbor-protection-{uuid.uuid4().hex[:8]}"
         self._transport_url = transport_url
         self._glance_endpoint = glance_endpoint
-        self._numbers = itertools.count(1)
+        self._daemons: list[Daemon] = []
         self.gates = folder / "gates"
         self.gates.mkdir()
         (folder / "providers.d").mkdir()
@@ -171,14 +170,21 @@ lease_validity_window = 1
 
     def daemon(self, **options: Any) -> "Daemon":
         """A daemon of this site, not yet started."""
-        host = f"host-{next(self._numbers)}"
-        return Daemon(self, host, self.config(host, **options))
+        host = f"host-{len(self._daemons) + 1}"
+        daemon = Daemon(self, host, self.config(host, **options))
+        self._daemons.append(daemon)
+        return daemon
+
+    def close(self) -> None:
+        """Kill what is left of the site's daemons."""
+        for daemon in self._daemons:
+            daemon.kill()
 
 
 class Daemon:
     """A process manager and its worker; a context manager that kills what is left.
 
-    Its standard error, and with it its log, is ``log``.
+    Entering starts it unless it was started. Its standard error is its ``log``.
     """
 
     def __init__(self, site: Site, host: str, config: list[str]) -> None:
@@ -190,7 +196,7 @@ class Daemon:
         self._family: list[psutil.Process] = []
 
     def __enter__(self) -> "Daemon":
-        return self.start()
+        return self if self.process is not None else self.start()
 
     def __exit__(self, *error: object) -> None:
         self.kill()
@@ -202,6 +208,13 @@ class Daemon:
     def start(self) -> "Daemon":
         """Start and wait until it serves."""
         ready = self.log.count("serves")
+        self.launch()
+        wait_until(lambda: self._is_beyond(ready), "a daemon that serves")
+        self._family = self.family()
+        return self
+
+    def launch(self) -> None:
+        """Start, and wait for nothing."""
         with open(self._log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [_program("karbor-protection"), *self._config],
@@ -212,14 +225,10 @@ class Daemon:
                 start_new_session=True,
             )
 
-        def serves() -> bool:
-            assert self.process is not None
-            assert self.process.poll() is None, f"the daemon ended:\n{self.log}"
-            return self.log.count("serves") > ready
-
-        wait_until(serves, "a daemon that serves")
-        self._family = self.family()
-        return self
+    def _is_beyond(self, ready: int) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, f"the daemon ended:\n{self.log}"
+        return self.log.count("serves") > ready
 
     def family(self) -> list[psutil.Process]:
         """The manager, then its workers."""

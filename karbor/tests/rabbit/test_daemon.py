@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon's life: large plans, several of it, signals."""
 
-import concurrent.futures
 import json
 import signal
 import sys
@@ -229,12 +228,11 @@ def test_a_daemon_reports_that_it_is_up(site, caller):
 def test_a_daemon_without_its_tables_says_what_to_do_and_then_serves(site, caller):
     (site.folder / "karbor.sqlite").unlink()
     daemon = site.daemon()
-    with concurrent.futures.ThreadPoolExecutor(1) as threads:
-        started = threads.submit(daemon.start)
-        wait_until(lambda: "karbor-manage db sync" in daemon.log, "a complaint")
-        site.manage("manage", "db", "sync")
-        with started.result():
-            assert caller.call("list_providers")
+    daemon.launch()
+    wait_until(lambda: "karbor-manage db sync" in daemon.log, "a complaint")
+    site.manage("manage", "db", "sync")
+    wait_until(lambda: "serves" in daemon.log, "a daemon that serves")
+    assert caller.call("list_providers")
 
 
 def test_a_disabled_service_takes_no_new_work(site, caller, rabbitmq, database):
