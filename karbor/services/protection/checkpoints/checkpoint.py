@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from karbor import exception
-from karbor.services.protection.bank import keys
+from karbor.services.protection.bank import keys, sealing
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.checkpoints import indices, states
 from karbor.services.protection.checkpoints.record import CheckpointRecord
@@ -298,7 +298,9 @@ class Checkpoint:
         self._check_owned()
         with self._store.exclusively(self.id):
             present = self._store.confirm(self._record)
-            self._section.update_object(name, value)
+            # Says whose it is, so that no other checkpoint's can take its place.
+            part = {"checkpoint_id": self.id, "object": name, "body": value}
+            self._section.update_object(name, sealing.seal(part))
             before = getattr(present, field)
             if before == name:
                 return
@@ -308,8 +310,14 @@ class Checkpoint:
 
     def _read_part(self, name: str) -> Any:
         try:
-            return self._section.get_object(name)
-        except exception.BankGetObjectFailed as error:
+            part = sealing.unseal(self._section.get_object(name))
+            if (part.get("checkpoint_id"), part.get("object")) != (self.id, name):
+                raise sealing.SealBroken(
+                    f"it is {part.get('object')} of checkpoint "
+                    f"{part.get('checkpoint_id')}"
+                )
+            return part.get("body")
+        except (exception.BankGetObjectFailed, sealing.SealBroken) as error:
             if self.status in (states.DELETING, states.ERROR_DELETING) and (
                 not indices.is_there(self._section, name)
             ):

@@ -24,6 +24,7 @@ from urllib import parse
 from oslo_log import log as logging
 
 from karbor import exception
+from karbor.services.protection.bank import sealing
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.checkpoints import record as records
 from karbor.services.protection.checkpoints.record import CheckpointRecord
@@ -139,18 +140,20 @@ class Indices:
     ) -> None:
         """Write down that an owner begins to work on a checkpoint."""
         self._section.update_object(
-            _work_key(owner_id, record.id),
-            {
-                "id": record.id,
-                "owner_id": owner_id,
-                "since": records.format_timestamp(since),
-                "keys": list(self.keys_of(record)),
-            },
+            work_key(owner_id, record.id),
+            sealing.seal(
+                {
+                    "id": record.id,
+                    "owner_id": owner_id,
+                    "since": records.format_timestamp(since),
+                    "keys": list(self.keys_of(record)),
+                }
+            ),
         )
 
     def end_work(self, checkpoint_id: str, owner_id: str) -> None:
         """Take the entry of :meth:`begin_work` away, if it is there."""
-        delete_if_there(self._section, _work_key(owner_id, checkpoint_id))
+        delete_if_there(self._section, work_key(owner_id, checkpoint_id))
 
     def in_work(self, owner_id: str | None = None) -> Iterator[WorkEntry]:
         """The checkpoints that owners (or one owner) work on.
@@ -251,11 +254,13 @@ def take(entries: Iterator[Any], limit: int | None) -> list[Any]:
     return list(itertools.islice(entries, limit))
 
 
-def _work_key(owner_id: str, checkpoint_id: str) -> str:
+def work_key(owner_id: str, checkpoint_id: str) -> str:
+    """The key of the entry that an owner works on a checkpoint."""
     return f"in-work/{part(owner_id)}/{checkpoint_id}"
 
 
-def _work_entry(value: Any) -> WorkEntry:
+def _work_entry(sealed: Any) -> WorkEntry:
+    value = sealing.unseal(sealed)
     return WorkEntry(
         checkpoint_id=str(value["id"]),
         owner_id=str(value["owner_id"]),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from karbor import exception
+from karbor.services.protection.bank import sealing
 
 #: Karbor 1.x wrote 0.9, which had the graph inside.
 VERSION = "2.0"
@@ -86,7 +87,7 @@ class CheckpointRecord:
         for field in dataclasses.fields(self):
             value[field.name] = getattr(self, field.name)
         value["protection_plan"] = dict(self.protection_plan)
-        return value
+        return sealing.seal(value)
 
     @classmethod
     def from_value(cls, checkpoint_id: str, value: Any) -> "CheckpointRecord":
@@ -107,6 +108,10 @@ class CheckpointRecord:
                 f"its version is {value.get('version')!r}, and this release reads "
                 f"{VERSION!r}"
             )
+        try:
+            value = sealing.unseal(value)
+        except sealing.SealBroken as error:
+            raise refuse(str(error)) from error
         for name in _STRINGS:
             if not isinstance(value.get(name), str) or not value[name]:
                 raise refuse(f"'{name}' is missing or no text")

@@ -12,10 +12,9 @@ holds the digest of every page, so the manifest's digest stands for all of it.
 """
 
 import dataclasses
-import hashlib
-import json
 from typing import Any
 
+from karbor.services.protection.bank import sealing
 from karbor.services.protection.bank.streams import codecs
 from karbor.services.protection.bank.streams.options import MAX_CHUNK_SIZE
 
@@ -240,7 +239,7 @@ def page_from_json(value: Any, page: Page) -> list[Chunk]:
 
 def seal(body: dict[str, Any]) -> dict[str, Any]:
     """A JSON object with its digest."""
-    return {"body": body, "digest": _digest(body)}
+    return {"body": body, "digest": sealing.digest_of(body)}
 
 
 def unseal(value: Any) -> dict[str, Any]:
@@ -251,7 +250,7 @@ def unseal(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("body"), dict):
         raise ManifestError("it is not a JSON object with a body and a digest")
     body: dict[str, Any] = value["body"]
-    if value.get("digest") != _digest(body):
+    if value.get("digest") != sealing.digest_of(body):
         raise ManifestError("its digest is not that of its content")
     return body
 
@@ -260,8 +259,3 @@ def _number(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise TypeError(f"a number: {value!r}")
     return value
-
-
-def _digest(body: dict[str, Any]) -> str:
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()

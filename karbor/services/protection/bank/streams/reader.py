@@ -3,14 +3,12 @@
 
 import collections
 import io
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from karbor import exception
-from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.streams import codecs, manifest
 from karbor.services.protection.bank.streams.options import StreamOptions
+from karbor.services.protection.bank.streams.stored import StoredStream
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.sections import BankSection
@@ -37,9 +35,7 @@ class StreamReader(io.RawIOBase):
         self, section: "BankSection", name: str, options: StreamOptions
     ) -> None:
         super().__init__()
-        self._section = section
-        self._name = keys.validate_part(name)
-        self._decompressor = codecs.Decompressor()
+        self._stored = StoredStream(section, name)
         self._fetched: collections.deque[Future[bytes]] = collections.deque()
         self._hashing: Future[None] | None = None
         self._taken = 0
@@ -47,17 +43,14 @@ class StreamReader(io.RawIOBase):
         self._failure: BaseException | None = None
         self._workers = ThreadPoolExecutor(options.worker_threads, "stream-get")
         self._hasher = ThreadPoolExecutor(1, "stream-hash")
-        self._manifest = self._load_manifest()
-        info = self._manifest.info
-        self._hash = codecs.HASHES[info.hash_name]
-        self._whole = self._hash()
-        self._ahead = max(1, options.max_bytes_in_flight // info.chunk_size)
-        self._chunks = self._iterate_chunks()
+        self._whole = codecs.HASHES[self.info.hash_name]()
+        self._ahead = max(1, options.max_bytes_in_flight // self.info.chunk_size)
+        self._chunks = self._stored.chunks()
 
     @property
     def info(self) -> manifest.StreamInfo:
         """Length, digest and chunks of the stream."""
-        return self._manifest.info
+        return self._stored.info
 
     def readable(self) -> bool:
         return True
@@ -146,7 +139,7 @@ class StreamReader(io.RawIOBase):
             found = next(self._chunks, None)
             if found is None:
                 return
-            self._fetched.append(self._workers.submit(self._fetch, *found))
+            self._fetched.append(self._workers.submit(self._stored.read, found))
 
     def _finish(self) -> None:
         if self._hashing is not None:
@@ -154,85 +147,11 @@ class StreamReader(io.RawIOBase):
             self._hashing = None
         self._end_threads()
         if self._whole.hexdigest() != self.info.digest:
-            raise self._corrupted("the digest of the whole is not the manifest's")
+            raise self._stored.corrupted(
+                "the digest of the whole is not the manifest's"
+            )
 
     def _end_threads(self) -> None:
         self._workers.shutdown(wait=True, cancel_futures=True)
         self._hasher.shutdown(wait=True, cancel_futures=True)
         self._fetched.clear()
-
-    def _load_manifest(self) -> manifest.Manifest:
-        value = self._get(manifest.MANIFESTS + self._name, None)
-        try:
-            return manifest.Manifest.from_json(value, self._name)
-        except manifest.ManifestError as error:
-            raise self._corrupted(f"its manifest: {error}") from error
-
-    def _iterate_chunks(self) -> Iterator[tuple[int, manifest.Chunk]]:
-        """Chunks with their numbers, as the pages list them."""
-        index = 0
-        left = self.info.length
-        for number, page in enumerate(self._manifest.pages):
-            value = self._get(page.key, f"page {number}")
-            try:
-                chunks = manifest.page_from_json(value, page)
-            except manifest.ManifestError as error:
-                raise self._corrupted(f"page {number}: {error}") from error
-            for chunk in chunks:
-                if chunk.length != min(left, self.info.chunk_size):
-                    raise self._corrupted(
-                        f"chunk {index}: the manifest gives it {chunk.length} bytes"
-                    )
-                yield index, chunk
-                index += 1
-                left -= chunk.length
-
-    def _fetch(self, index: int, chunk: manifest.Chunk) -> bytes:
-        what = f"chunk {index}"
-        if chunk.key is None or chunk.codec is None:
-            if chunk.digest != codecs.digest_of_zeros(
-                self.info.hash_name, chunk.length
-            ):
-                raise self._corrupted(f"{what}: its digest is not that of zeros")
-            return codecs.zeros(chunk.length)
-        stored = self._get(chunk.key, what)
-        if not isinstance(stored, bytes):
-            raise self._corrupted(f"{what}: it is no longer bytes")
-        if len(stored) != chunk.stored_length:
-            raise self._corrupted(
-                f"{what}: {len(stored)} bytes are stored instead of "
-                f"{chunk.stored_length}"
-            )
-        try:
-            data = self._decompressor.decode(chunk.codec, stored, chunk.length)
-        except codecs.CodecError as error:
-            raise self._corrupted(f"{what}: {error}") from error
-        if self._hash(data).hexdigest() != chunk.digest:
-            raise self._corrupted(f"{what}: its digest is not the manifest's")
-        return data
-
-    def _get(self, key: str, what: str | None) -> Any:
-        """An object of the stream.
-
-        :param what: it is part of a committed stream, so not being there is damage;
-            None for the manifest, without which there is no stream
-        """
-        try:
-            return self._section.get_object(key)
-        except exception.BankGetObjectFailed as error:
-            if what is None:
-                what = "its manifest"
-            elif key not in self._section.list_objects(prefix=key, limit=1):
-                raise self._corrupted(f"{what}: it is lost: {error}") from error
-            raise exception.BankGetObjectFailed(
-                key=self._section.prefix + self._name,
-                reason=f"{self._where()}: {what}: {error}",
-            ) from error
-        except exception.InvalidParameterValue as error:
-            raise self._corrupted(f"{what}: {error}") from error
-
-    def _where(self) -> str:
-        return f"stream {self._name!r} of {self._section.prefix}"
-
-    def _corrupted(self, reason: str) -> exception.BankDataCorrupted:
-        return exception.BankDataCorrupted(reason=f"{self._where()}: {reason}")
