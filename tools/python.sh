@@ -7,7 +7,7 @@ export KARBOR_CACHE=${KARBOR_CACHE:-$PWD/.karbor}
 
 if [[ -z ${PYTHON:-} ]]; then
     for candidate in python3.11 python3 python3.12 python3.13; do
-        if "$candidate" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' \
+        if "$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' \
             2>/dev/null; then
             PYTHON=$(command -v "$candidate")
             break
