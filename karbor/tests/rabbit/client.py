@@ -14,7 +14,7 @@ from karbor import exception
 from karbor.tests.rabbit.daemon import PROVIDER, wait_until
 
 SAMPLES: dict[str, Any] = json.loads(
-    Path(__file__).with_name("rpc-samples.json").read_text()
+    (Path(__file__).parents[1] / "rpc-samples.json").read_text()
 )
 
 #: The captured context, an admin's.
