@@ -2,6 +2,7 @@
 """What a bank was a few changes ago."""
 
 import contextlib
+import copy
 import dataclasses
 import threading
 from collections import deque
@@ -57,7 +58,7 @@ class History:
             raise exception.BankGetObjectFailed(
                 key=key, reason="no such object (an old answer)"
             )
-        return past.value
+        return copy.deepcopy(past.value)
 
     def old_listing(
         self,
