@@ -176,6 +176,14 @@ def test_many_threads_share_few_connections(make_bank):
     assert bank._transactions.engine.pool.checkedout() == 0
 
 
+def test_a_lease_is_renewed_while_every_connection_is_in_use(make_bank):
+    bank = make_bank(pool_size=1, timeout=5)
+    with bank._transactions.engine.connect():
+        bank.acquire_lease()
+        bank.renew_lease()
+    assert bank.check_lease_existence(bank.get_owner_id())
+
+
 def test_writers_of_one_object_leave_it_whole(make_bank):
     bank = make_bank(part_size=1024)
     candidates = [bytes([n]) * (512 + 1024 * n) for n in range(8)]

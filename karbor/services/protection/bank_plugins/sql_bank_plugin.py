@@ -4,6 +4,7 @@
 Every object is a row, and a big one several; see :mod:`.sql.tables`.
 """
 
+import dataclasses
 import math
 import threading
 import time
@@ -75,6 +76,7 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
         self._objects = ObjectTables(tables, settings.part_size)
         self._leases = LeaseTable(tables)
         self._transactions = self._open(settings, tables)
+        self._lease_transactions = self._open_for_leases(settings)
 
     def update_object(
         self, key: str, value: Any, context: RequestContext | None = None
@@ -182,6 +184,7 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
     def close(self) -> None:
         """Close the connections that are not in use; a later call opens new ones."""
         self._transactions.close()
+        self._lease_transactions.close()
 
     def _write_lease(self) -> None:
         # Before the write: however long it takes, the owner never believes in its
@@ -192,6 +195,7 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
                 connection, self._owner_id.encode(), self.lease_expire_window
             ),
             exception.AcquireLeaseFailed,
+            self._lease_transactions,
         )
         with self._lease_lock:
             self._lease_written = written
@@ -230,10 +234,11 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
         self,
         work: Callable[[Connection, bool], Answer],
         failure: type[exception.BankException],
+        transactions: Transactions | None = None,
         **named: str,
     ) -> Answer:
         try:
-            return self._transactions.write(work)
+            return (transactions or self._transactions).write(work)
         except exc.SQLAlchemyError as error:
             raise self._failed(failure, error, named) from None
 
@@ -274,6 +279,15 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
                 f"{describe(error, settings.url)}",
             ) from None
         return transactions
+
+    def _open_for_leases(self, settings: Settings) -> Transactions:
+        """A connection for which no renewal of the lease has to wait.
+
+        SQLite has one writer at a time however many connections there are.
+        """
+        if settings.url.get_backend_name() == "sqlite":
+            return self._transactions
+        return Transactions(dataclasses.replace(settings, pool_size=1))
 
     def _prepare(self, connection: Connection, tables: Tables) -> None:
         tables.prepare(connection)

@@ -42,8 +42,9 @@ OPTS = [
         "pool_size",
         default=10,
         min=1,
-        help="Connections that the service holds to the database at most. Threads "
-        "beyond it wait for one. Raise it together with the workers of the streams.",
+        help="Connections that the service holds to the database at most, and one more "
+        "for its lease. Threads beyond it wait for one. Raise it together with the "
+        "workers of the streams.",
     ),
     cfg.IntOpt(
         "timeout",

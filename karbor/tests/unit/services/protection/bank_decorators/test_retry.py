@@ -2,12 +2,15 @@
 """What may pass is tried again, and all else is as without."""
 
 import errno
+import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from karbor import exception
+from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank_decorators.errors import may_pass
 from karbor.services.protection.bank_decorators.fault_injection import (
     FAIL_AFTER,
@@ -231,6 +234,22 @@ def test_an_error_passes_when_the_plugin_says_so():
 def test_an_option_out_of_order_is_named(memory, options, named):
     with pytest.raises(exception.InvalidInput, match=named):
         decorated(RetryingBank, memory, **options)
+
+
+def test_a_stream_comes_through_a_bank_that_fails(memory):
+    """Chunks, pages and the manifest are written and read by several threads."""
+    faulty = faulty_bank(memory, fail_before=0.1, fail_after=0.1, time_out=0.1)
+    retrying = decorated(
+        RetryingBank, faulty, clock=FakeClock(), attempts=60, give_up_after=0
+    )
+    section = Bank(retrying, StreamOptions(chunk_size=64 * 1024)).get_sub_section("s")
+    data = random.Random(1).randbytes(3_000_000)
+    section.write_stream("disk", iter([data]))
+    section.verify_stream("disk")
+    with section.open_stream("disk") as stream:
+        assert stream.read() == data
+    section.delete_all()
+    assert memory.objects == {}
 
 
 names = st.sampled_from(["/a", "/b", "/c/d", "/c/e"])
