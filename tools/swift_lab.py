@@ -107,6 +107,7 @@ tempauth copy slo dlo proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+node_timeout = 4
 allow_account_management = true
 [filter:catch_errors]
 use = egg:swift#catch_errors

@@ -2,6 +2,7 @@
 """The contracts of a bank plugin: keep named objects, and hold a lease."""
 
 import abc
+import dataclasses
 from typing import Any
 
 from oslo_config import cfg
@@ -9,7 +10,29 @@ from oslo_config import cfg
 from karbor.context import RequestContext
 from karbor.services.protection.bank.sections import Bank, BankSection
 
-__all__ = ["Bank", "BankPlugin", "BankSection", "LeasePlugin"]
+__all__ = ["Bank", "BankCapabilities", "BankPlugin", "BankSection", "LeasePlugin"]
+
+
+@dataclasses.dataclass(frozen=True)
+class BankCapabilities:
+    """What a plugin's store can do beyond the contract; nothing unless it says so.
+
+    What stands on a bank uses these where they are there and does without where they
+    are not. One that is false may still hold most of the time: it is not promised.
+
+    :param atomic_create: of several who create an object at once, exactly one
+        succeeds and the others learn that they did not
+    :param compare_and_swap: likewise of several who replace what they have read
+    :param strong_read: whoever reads or lists after an update or a deletion has
+        returned sees it, in this process and in any other
+    :param object_lock: an object can be locked until a date, and until then nobody
+        who goes through the store can delete or replace it
+    """
+
+    atomic_create: bool = False
+    compare_and_swap: bool = False
+    strong_read: bool = False
+    object_lock: bool = False
 
 
 class LeasePlugin(abc.ABC):
@@ -76,6 +99,11 @@ class BankPlugin(abc.ABC):
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__()
         self._config = config
+
+    @property
+    def capabilities(self) -> BankCapabilities:
+        """What the store can do beyond the contract; asks no store."""
+        return BankCapabilities()
 
     @abc.abstractmethod
     def update_object(

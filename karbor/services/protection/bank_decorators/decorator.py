@@ -16,7 +16,11 @@ from oslo_config import cfg
 
 from karbor import exception
 from karbor.context import RequestContext
-from karbor.services.protection.bank_plugin import BankPlugin, LeasePlugin
+from karbor.services.protection.bank_plugin import (
+    BankCapabilities,
+    BankPlugin,
+    LeasePlugin,
+)
 
 Answer = TypeVar("Answer")
 
@@ -91,6 +95,10 @@ class BankDecorator(BankPlugin):
         """
         below = getattr(self._wrapped, "uncached", self._wrapped)
         return self if below is self._wrapped else self._around(below)
+
+    @property
+    def capabilities(self) -> BankCapabilities:
+        return self._wrapped.capabilities
 
     def update_object(
         self, key: str, value: Any, context: RequestContext | None = None

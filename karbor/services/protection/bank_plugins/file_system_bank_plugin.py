@@ -21,7 +21,11 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.leases import LEASE_OPTS, LeaseWindows
-from karbor.services.protection.bank_plugin import BankPlugin, LeasePlugin
+from karbor.services.protection.bank_plugin import (
+    BankCapabilities,
+    BankPlugin,
+    LeasePlugin,
+)
 from karbor.services.protection.bank_plugins.file_system import files, values
 from karbor.services.protection.bank_plugins.file_system.listing import Listing
 
@@ -99,6 +103,12 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
                 removed,
                 os.fsdecode(temporary),
             )
+
+    @property
+    def capabilities(self) -> BankCapabilities:
+        # link(2) and O_EXCL are atomic on every POSIX filesystem, NFS since version 3.
+        # A strong read is not: the clients of NFS keep what they have read for a while.
+        return BankCapabilities(atomic_create=True)
 
     def update_object(
         self, key: str, value: Any, context: RequestContext | None = None

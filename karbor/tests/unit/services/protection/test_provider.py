@@ -151,7 +151,6 @@ def test_the_samples_load(registry, tmp_path):
     for sample in SAMPLES.glob("*.conf"):
         target = shutil.copy(sample, tmp_path / "providers.d")
         text = pathlib.Path(target).read_text()
-        assert "/var/lib/karbor" in text
         pathlib.Path(target).write_text(
             text.replace("/var/lib/karbor", str(tmp_path / "banks"))
         )

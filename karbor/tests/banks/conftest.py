@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One object store of each kind for all tests; a container of its own for each."""
+
+import uuid
+
+import pytest
+
+from karbor.tests.servers.swift import Swift
+
+
+@pytest.fixture(scope="session")
+def swift_server():
+    with Swift() as server:
+        yield server
+
+
+@pytest.fixture
+def own_swift():
+    """A Swift that the test may stop."""
+    with Swift() as server:
+        yield server
+
+
+@pytest.fixture
+def container():
+    """The name of a container or bucket that no other test uses."""
+    return f"bank-{uuid.uuid4().hex}"
