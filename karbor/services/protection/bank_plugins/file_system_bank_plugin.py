@@ -314,6 +314,8 @@ def _prepare(path: bytes, root: bytes, temporary: bytes) -> None:
         os.close(descriptor)
         os.unlink(written)
     os.mkdir(written, files.FOLDER_MODE)
+    # Whatever the umask: to move a folder is to write into it.
+    os.chmod(written, files.FOLDER_MODE)
     try:
         # Also tells whether files can be moved there: both on one filesystem.
         os.rename(written, target)
