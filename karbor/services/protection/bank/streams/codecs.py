@@ -26,6 +26,8 @@ _WORTHWHILE = 15 / 16
 # zstd's first fast level, and how much larger it may leave a sample.
 _FAST_LEVEL = -1
 _AS_GOOD = 1.02
+# What a higher level finds lies further apart than the slices above are long.
+_LONG_SAMPLE_SIZE = 128 * 1024
 
 
 class CodecError(ValueError):
@@ -74,8 +76,10 @@ class Compressor:
             return None
         if thorough is fast:
             return thorough
-        packed_fast = sum(len(fast.compress(sample)) for sample in samples)
-        return fast if packed_fast <= packed * _AS_GOOD else thorough
+        middle = (len(chunk) - _LONG_SAMPLE_SIZE) // 2
+        sample = chunk[max(0, middle) : max(0, middle) + _LONG_SAMPLE_SIZE]
+        packed = len(thorough.compress(sample))
+        return fast if len(fast.compress(sample)) <= packed * _AS_GOOD else thorough
 
     def _contexts(self) -> tuple[zstandard.ZstdCompressor, zstandard.ZstdCompressor]:
         if not hasattr(self._local, "contexts"):
