@@ -20,6 +20,10 @@ from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.leases import LEASE_OPTS, LeaseWindows
 from karbor.services.protection.bank_plugin import BankPlugin, LeasePlugin
 from karbor.services.protection.bank_plugins.object_store import leases, values
+from karbor.services.protection.bank_plugins.object_store.attempts import (
+    CallFailed,
+    TryAgain,
+)
 from karbor.services.protection.bank_plugins.object_store.names import (
     Names,
     is_written_once,
@@ -28,8 +32,6 @@ from karbor.services.protection.bank_plugins.swift import login
 from karbor.services.protection.bank_plugins.swift.account import (
     Request,
     SwiftAccount,
-    SwiftError,
-    TryAgain,
 )
 
 LOG = logging.getLogger(__name__)
@@ -112,7 +114,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
             ) from error
         try:
             self._put(self._account, self._names.name(key), body)
-        except SwiftError as error:
+        except CallFailed as error:
             raise exception.BankUpdateObjectFailed(
                 key=key, reason=self._reason(error, "container")
             ) from error
@@ -137,7 +139,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
             return values.decode(
                 found.get(_KIND.lower()), content, is_old_json=old_json
             )
-        except SwiftError as error:
+        except CallFailed as error:
             raise exception.BankGetObjectFailed(
                 key=key, reason=self._reason(error, "object")
             ) from error
@@ -167,7 +169,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
                     break
                 after = names[-1]
                 found += filter(None, map(self._names.key, names))
-        except SwiftError as error:
+        except CallFailed as error:
             raise exception.BankListObjectsFailed(
                 reason=self._reason(error, "container")
             ) from error
@@ -176,7 +178,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
     def delete_object(self, key: str, context: RequestContext | None = None) -> None:
         try:
             self._delete(self._account, self._names.name(key))
-        except SwiftError as error:
+        except CallFailed as error:
             raise exception.BankDeleteObjectFailed(
                 key=key, reason=self._reason(error, "object")
             ) from error
@@ -202,7 +204,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
                     swift.head_object, self._container, name, headers=_NEWEST
                 )
             )
-        except SwiftError as error:
+        except CallFailed as error:
             if error.http_status == _NOT_FOUND:
                 return False
             raise exception.BankGetObjectFailed(
@@ -219,7 +221,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
         key = leases.LEASES + self._owner_id
         try:
             self._delete(self._lease_account, self._names.name(key))
-        except SwiftError as error:
+        except CallFailed as error:
             if error.http_status != _NOT_FOUND:
                 raise exception.BankDeleteObjectFailed(
                     key=key, reason=str(error)
@@ -236,13 +238,13 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
                 body,
                 {"X-Delete-After": str(self.lease_expire_window)},
             )
-        except SwiftError as error:
+        except CallFailed as error:
             raise exception.AcquireLeaseFailed(
                 reason=self._reason(error, "container")
             ) from error
         self._own_lease.written(began)
 
-    def _reason(self, error: SwiftError, missing: str) -> str:
+    def _reason(self, error: CallFailed, missing: str) -> str:
         """What to tell.
 
         :param missing: what a 404 says is not there
@@ -289,7 +291,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
             account.call(
                 lambda request: request(swift.delete_object, self._container, name)
             )
-        except SwiftError as error:
+        except CallFailed as error:
             # An attempt before has deleted it, and its answer was lost.
             if not (error.http_status == _NOT_FOUND and error.maybe_done):
                 raise
@@ -322,7 +324,7 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
                 self._account.call(
                     lambda request: request(swift.head_container, self._container)
                 )
-            except SwiftError as error:
+            except CallFailed as error:
                 if error.http_status != _NOT_FOUND:
                     raise
                 self._account.call(
