@@ -197,7 +197,10 @@ class Standalone:
             seen[:] = [self.checkpoint(checkpoint_id)]
             return bool(seen[0]) and seen[0]["status"] == status
 
-        self.wait_for(reached, f"checkpoint is not '{status}'", seconds)
+        try:
+            self.wait_for(reached, f"checkpoint is not '{status}'", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but {seen}") from error
         return seen[0]
 
     @staticmethod
