@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""karbor-manage: what an administrator does with the database."""
+"""karbor-manage: what an administrator does with the database and the banks."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from oslo_config import cfg
 from oslo_db import exception as db_exception
+from oslo_log import log
 
 from karbor import exception
+from karbor.cmd import bank_commands
 from karbor.common import config
 from karbor.context import get_admin_context
 from karbor.db import migration
@@ -93,11 +96,13 @@ def _add_commands(subparsers: Any) -> None:
         "service_host", metavar="host", help="As 'service list' prints it."
     )
     remove.set_defaults(run=service_remove)
+    bank_commands.add_commands(subparsers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
-    :returns: 0 when done, 1 when it could not be, 2 (by exit) for wrong arguments
+    :returns: 0 when done, 1 when it could not be, 2 (by exit) for wrong arguments;
+        what a command itself returns
     """
     conf = cfg.ConfigOpts()
     conf.register_cli_opt(
@@ -108,10 +113,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             handler=_add_commands,
         )
     )
+    # What a command prints is on stdout, for others to read.
+    log.register_options(conf)
+    conf.set_default("use_stderr", True)
     try:
         config.init(sys.argv[1:] if argv is None else argv, "karbor-manage", conf=conf)
-        run: Callable[[cfg.ConfigOpts], None] = conf.command.run
-        run(conf)
+        if not conf.debug:
+            logging.getLogger("karbor").setLevel(logging.WARNING)
+        run: Callable[[cfg.ConfigOpts], int | None] = conf.command.run
+        return run(conf) or 0
     except (
         cfg.Error,
         OSError,
@@ -122,8 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         db_exception.DBError,
     ) as error:
         print(f"karbor-manage: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return int(getattr(conf.command, "failure", 1))
 
 
 if __name__ == "__main__":

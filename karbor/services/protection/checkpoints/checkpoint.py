@@ -193,7 +193,7 @@ class Checkpoint:
                 raise self._no_reset(f"it is '{before.status}' and its owner is alive")
             if status not in states.RESETS.get(before.status, ()):
                 raise self._no_reset(f"'{before.status}' cannot become '{status}'")
-            if status == states.AVAILABLE and before.resource_graph is None:
+            if status == states.AVAILABLE and not before.has_graph:
                 raise self._no_reset("it has no resource graph to restore from")
             moment = self._store.clock().isoformat(timespec="seconds")
             self._write(

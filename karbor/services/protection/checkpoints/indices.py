@@ -31,6 +31,12 @@ from karbor.services.protection.checkpoints.record import CheckpointRecord
 
 LOG = logging.getLogger(__name__)
 
+#: The listings, each a folder.
+LISTINGS = ("by-date", "by-plan", "by-provider")
+#: The folder of what owners work on.
+IN_WORK = "in-work"
+FOLDERS = frozenset({*LISTINGS, IN_WORK})
+
 _PAGE = 1000
 #: The character after "/": a key that is P + this comes after all keys below P/.
 _AFTER_SLASH = "0"
@@ -93,6 +99,11 @@ class Indices:
 
     def __init__(self, section: BankSection) -> None:
         self._section = section
+
+    @property
+    def section(self) -> BankSection:
+        """The bank's ``/indices``."""
+        return self._section
 
     def keys_of(self, record: CheckpointRecord) -> tuple[str, ...]:
         """The keys under which listings find a checkpoint."""
@@ -163,7 +174,7 @@ class Indices:
         prefix = "in-work/" if owner_id is None else f"in-work/{part(owner_id)}/"
         for key in self._keys(prefix, marker=None, descending=False, page=_PAGE):
             try:
-                entry = _work_entry(self._section.get_object(key))
+                entry = work_entry(self._section.get_object(key))
             except exception.BankGetObjectFailed:
                 # Its owner has ended the work meanwhile, or it cannot be read now.
                 if is_there(self._section, key):
@@ -259,7 +270,16 @@ def work_key(owner_id: str, checkpoint_id: str) -> str:
     return f"in-work/{part(owner_id)}/{checkpoint_id}"
 
 
-def _work_entry(sealed: Any) -> WorkEntry:
+def owner_of(key: str) -> str:
+    """Whose work the key of an entry of ``in-work`` is."""
+    return parse.unquote(key.split("/")[1])
+
+
+def work_entry(sealed: Any) -> WorkEntry:
+    """The entry that a value of ``in-work`` is.
+
+    :raises KeyError, TypeError, ValueError: when it is none
+    """
     value = sealing.unseal(sealed)
     return WorkEntry(
         checkpoint_id=str(value["id"]),

@@ -81,6 +81,11 @@ class CheckpointRecord:
         """The id of the plan that was protected."""
         return str(self.protection_plan["id"])
 
+    @property
+    def has_graph(self) -> bool:
+        """Whether the graph was saved."""
+        return self.resource_graph is not None
+
     def to_value(self) -> dict[str, Any]:
         """The value of ``index.json``."""
         value: dict[str, Any] = {"version": VERSION}

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a value is written in a file.
 
-Eight bytes say what the rest is: ``bytes`` as they are, a ``str`` in UTF-8, or JSON.
-A file that begins with none of these headers was written by Karbor 1.x, which kept
-JSON, text and bytes alike without saying which.
+Eight bytes say what the rest is: ``bytes`` as they are, or a ``str`` in UTF-8 or JSON
+after a digest of both. ``bytes`` have none here: they are chunks of streams, which
+have digests of their own. A file that begins with none of these headers was written
+by Karbor 1.x, which kept JSON, text and bytes alike without saying which.
 """
 
+import hashlib
 import json
 from typing import Any
 
@@ -15,6 +17,10 @@ HEADER_SIZE = 8
 BYTES = b"\x93KARBOR\x01"
 TEXT = b"\x93KARBOR\x02"
 JSON = b"\x93KARBOR\x04"
+
+_DIGEST_SIZE = 16
+# With fewer bytes in common it is not our header with some bits flipped.
+_ALIKE = 6
 
 # A str of Python may have what UTF-8 alone cannot write, such as a file name of
 # another encoding.
@@ -37,8 +43,10 @@ def encode(value: Any) -> tuple[bytes, memoryview]:
             view = memoryview(bytes(view))
         return BYTES, view.cast("B")
     if isinstance(value, str):
-        return TEXT, memoryview(value.encode("utf-8", _SURROGATES))
-    return JSON, memoryview(json.dumps(value).encode("ascii"))
+        kind, content = TEXT, value.encode("utf-8", _SURROGATES)
+    else:
+        kind, content = JSON, json.dumps(value).encode("ascii")
+    return kind + _digest(kind, content), memoryview(content)
 
 
 def decode(header: bytes, content: bytes) -> Any:
@@ -48,18 +56,27 @@ def decode(header: bytes, content: bytes) -> Any:
     :param content: the rest
     :raises ValueDamaged: when the content is not what the header says
     """
+    if header == BYTES:
+        return content
+    if header not in (TEXT, JSON):
+        if sum(map(int.__eq__, header, BYTES)) >= _ALIKE:
+            raise ValueDamaged("its header is damaged")
+        return _decode_old(header + content)
+    digest, content = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
+    if digest != _digest(header, content):
+        raise ValueDamaged("its digest is not that of its content")
     try:
-        if header == BYTES:
-            return content
         if header == TEXT:
             return content.decode("utf-8", _SURROGATES)
-        if header == JSON:
-            return json.loads(content)
+        return json.loads(content)
     except ValueError as error:
         raise ValueDamaged(
             f"its content does not agree with its header: {error}"
-        ) from (error)
-    return _decode_old(header + content)
+        ) from error
+
+
+def _digest(kind: bytes, content: bytes) -> bytes:
+    return hashlib.blake2b(kind + content, digest_size=_DIGEST_SIZE).digest()
 
 
 def _decode_old(content: bytes) -> Any:

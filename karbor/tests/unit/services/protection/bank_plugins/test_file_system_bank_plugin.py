@@ -55,7 +55,7 @@ def test_a_file_of_karbor_1_is_read(bank, folder, content, value):
 def test_a_file_that_is_not_what_its_header_says_is_an_error(bank, folder, content):
     (folder / "damaged").write_bytes(content)
 
-    with pytest.raises(exception.BankGetObjectFailed, match="header"):
+    with pytest.raises(exception.BankGetObjectFailed, match="digest"):
         bank.get_object("/damaged")
 
 

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""karbor-manage bank: what an administrator does with a provider's bank."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from oslo_config import cfg
+
+from karbor import exception
+from karbor.services.protection.administration.bench import Bench
+from karbor.services.protection.administration.check import BankCheck
+from karbor.services.protection.administration.depth import Depth, Level
+from karbor.services.protection.administration.findings import Report
+from karbor.services.protection.administration.rebuild import IndexRebuild, Rebuilt
+from karbor.services.protection.administration.removal import CheckpointRemoval
+from karbor.services.protection.administration.statistics import (
+    Statistics,
+    statistics,
+)
+from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.provider import ProviderRegistry
+
+SOUND, DAMAGED, NOT_CHECKED = 0, 1, 2
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_PROGRESS_SECONDS = 1.0
+
+
+class _ProgressLine:
+    """One line on a terminal that is written anew; nothing where there is none."""
+
+    def __init__(self, describe: Callable[[Any], str]) -> None:
+        self._describe = describe
+        self._is_shown = sys.stderr.isatty()
+        self._last = 0.0
+
+    def __call__(self, done: Any) -> None:
+        if not self._is_shown or time.monotonic() - self._last < _PROGRESS_SECONDS:
+            return
+        self._last = time.monotonic()
+        print(f"\r\033[K{self._describe(done)}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._is_shown and self._last:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+def bank_stats(conf: cfg.ConfigOpts) -> int:
+    """Count checkpoints, bytes and objects."""
+    found = statistics(_bank(conf))
+    print(json.dumps(found.to_dict()) if conf.command.json else _stats_text(found))
+    return SOUND
+
+
+def bank_check(conf: cfg.ConfigOpts) -> int:
+    """Look for damage; 0 when there is none, 1 when there is, 2 when not all could
+    be looked at."""
+    depth = Depth(Level(conf.command.depth), conf.command.percent)
+    line = _ProgressLine(_check_progress)
+    report = BankCheck(_bank(conf), depth, on_progress=line).run()
+    line.clear()
+    print(json.dumps(report.to_dict()) if conf.command.json else _check_text(report))
+    if report.damage:
+        return DAMAGED
+    return NOT_CHECKED if report.unchecked else SOUND
+
+
+def bank_rebuild_index(conf: cfg.ConfigOpts) -> int:
+    """Make the listings anew from the checkpoints."""
+    line = _ProgressLine(_rebuild_progress)
+    done = IndexRebuild(_bank(conf), on_progress=line).run()
+    line.clear()
+    print(_rebuild_progress(done))
+    for checkpoint_id in done.unreadable:
+        print(
+            f"The index of checkpoint {checkpoint_id} cannot be read; it is in no "
+            "listing unless it was before. See: karbor-manage bank check"
+        )
+    return DAMAGED if done.unreadable else SOUND
+
+
+def bank_remove_checkpoint(conf: cfg.ConfigOpts) -> int:
+    """Delete what the bank has of a checkpoint that the API cannot delete."""
+    checkpoint_id = conf.command.checkpoint
+    removal = CheckpointRemoval(_bank(conf))
+    found = removal.inspect(checkpoint_id)
+    for warning in found.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    if not conf.command.force:
+        print(
+            f"Nothing was removed. To delete all that the bank has of checkpoint "
+            f"{checkpoint_id}, for good, run it again with --force.",
+            file=sys.stderr,
+        )
+        return DAMAGED
+    removal.remove(checkpoint_id)
+    print(f"Removed checkpoint {checkpoint_id} from the bank")
+    return SOUND
+
+
+def bank_bench(conf: cfg.ConfigOpts) -> int:
+    """Measure each stage on this machine, with the provider's bank and options."""
+    print(json.dumps(Bench(_bank(conf), conf.command.megabytes).run(), indent=2))
+    return SOUND
+
+
+def add_commands(subparsers: Any) -> None:
+    """Add ``bank`` to the commands of karbor-manage."""
+    bank = subparsers.add_parser("bank", help="A provider's bank.").add_subparsers(
+        dest="action", required=True
+    )
+
+    def add(name: str, run: Callable[[cfg.ConfigOpts], int], text: str) -> Any:
+        parser = bank.add_parser(name, help=text, description=text)
+        parser.add_argument("--provider", required=True, help="The provider's id.")
+        parser.set_defaults(run=run)
+        return parser
+
+    stats = add("stats", bank_stats, "Count checkpoints, bytes and objects.")
+    check = add(
+        "check",
+        bank_check,
+        "Look for damage, also while the bank is in use. Exits with 0 when all is "
+        "sound, 1 when damage was found, 2 when not all could be looked at.",
+    )
+    check.set_defaults(failure=NOT_CHECKED)
+    check.add_argument(
+        "--depth",
+        choices=[level.value for level in Level],
+        default=Level.OBJECTS.value,
+        help="objects: everything is there, with its size where the bank tells it "
+        "cheaply (default). sample: also read some of it. full: read, unpack and "
+        "hash every byte.",
+    )
+    check.add_argument(
+        "--percent",
+        type=float,
+        default=10.0,
+        help="How much a sample reads. Default: 10.",
+    )
+    for parser in (stats, check):
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
+    add(
+        "rebuild-index",
+        bank_rebuild_index,
+        "Make the listings anew from the checkpoints alone, those of Karbor 1.x "
+        "among them. Services may go on working.",
+    )
+    remove = add(
+        "remove-checkpoint",
+        bank_remove_checkpoint,
+        "Delete all that the bank has of a checkpoint that the API cannot delete "
+        "because its index or graph is damaged.",
+    )
+    remove.add_argument("--checkpoint", required=True, help="The checkpoint's id.")
+    remove.add_argument(
+        "--force", action="store_true", help="Really do it. It cannot be undone."
+    )
+    bench = add(
+        "bench",
+        bank_bench,
+        "Print as JSON how fast this machine and the bank do each stage. Writes to "
+        "the bank, and deletes it again.",
+    )
+    bench.add_argument(
+        "--megabytes", type=int, default=256, help="MiB of data. Default: 256."
+    )
+
+
+def _bank(conf: cfg.ConfigOpts) -> Bank:
+    registry = ProviderRegistry(conf)
+    registry.load()
+    provider = registry.find(conf.command.provider)
+    if provider is None:
+        for failure in registry.failures:
+            print(f"karbor-manage: {failure}", file=sys.stderr)
+        raise exception.ProviderNotFound(
+            f"No provider {conf.command.provider} has loaded from "
+            f"{registry.directory}; those that have are: "
+            f"{', '.join(found.id for found in registry.list()) or 'none'}."
+        )
+    return provider.bank
+
+
+def _stats_text(found: Statistics) -> str:
+    ratio = "-" if found.ratio is None else f"{found.ratio:.2f}"
+    lines = [f"Checkpoints: {found.checkpoints.total()}"]
+    lines += [f"  {name}: {n}" for name, n in sorted(found.checkpoints.items())]
+    lines += [
+        f"Streams: {found.streams}, in {found.chunks} chunks",
+        f"Logical: {_size(found.logical_bytes)}",
+        f"Stored: {_size(found.stored_bytes)}",
+        f"Ratio: {ratio}",
+        f"Objects: {found.objects.total()}",
+    ]
+    lines += [f"  {name}: {n}" for name, n in sorted(found.objects.items())]
+    if found.unreadable_streams:
+        lines.append(
+            f"Streams that cannot be read, and are not counted: "
+            f"{found.unreadable_streams}. See: karbor-manage bank check"
+        )
+    return "\n".join(lines)
+
+
+def _check_text(report: Report) -> str:
+    lines = [str(found) for found in report.findings]
+    hidden = report.damage + report.leftovers - len(report.findings)
+    if hidden:
+        lines.append(f"… and {hidden} more")
+    lines += [f"not checked: {reason}" for reason in report.unchecked]
+    lines.append(_check_progress(report))
+    if report.damage:
+        verdict = "DAMAGED"
+    else:
+        verdict = "NOT ALL COULD BE CHECKED" if report.unchecked else "sound"
+    lines.append(f"The bank is checked to the depth '{report.depth}': {verdict}")
+    return "\n".join(lines)
+
+
+def _check_progress(report: Report) -> str:
+    return (
+        f"{report.checkpoints} checkpoints ({report.in_work} in work), "
+        f"{report.streams} streams, {report.chunks} chunks, {report.objects} other "
+        f"objects, {_size(report.bytes_read)} read, {report.damage} damaged, "
+        f"{report.leftovers} left over"
+    )
+
+
+def _rebuild_progress(done: Rebuilt) -> str:
+    return (
+        f"{done.checkpoints} checkpoints, {done.written} entries written, "
+        f"{done.removed} removed, {done.adopted} checkpoints of Karbor 1.x adopted, "
+        f"{done.work_written} given to the sweep"
+    )
+
+
+def _size(count: float) -> str:
+    for unit in _UNITS:
+        if count < 1024 or unit == _UNITS[-1]:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError
