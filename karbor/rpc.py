@@ -83,3 +83,17 @@ def get_server(
         serializer=ContextSerializer(),
         access_policy=messaging.DefaultRPCAccessPolicy,
     )
+
+
+def close_server(server: Any) -> None:
+    """Answer what the server has taken, and leave new messages to other servers.
+
+    oslo.messaging (18.3) also takes the messages that its broker hands over while it
+    closes the connection, acknowledges them, and forgets them: their callers would
+    wait in vain. So these are answered too.
+    """
+    server.stop()
+    server.wait()
+    listener = getattr(server.listener, "_poll_style_listener", None)
+    for message in getattr(listener, "incoming", ()):
+        server._process_incoming([message])

@@ -3,7 +3,6 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import futurist
 import oslo_messaging as messaging
@@ -217,8 +216,6 @@ class ProtectionService:
 
     def _close_server(self) -> None:
         with self._server_lock:
-            server: Any = self._server
-            self._server = None
+            server, self._server = self._server, None
         if server is not None:
-            server.stop()
-            server.wait()
+            rpc.close_server(server)

@@ -108,8 +108,9 @@ def test_sigterm_lets_what_runs_end_and_leaves_new_work_to_others(
         checkpoint_id, go_on = busy()
         with site.daemon() as staying:
             leaving.send(signal.SIGTERM)
-            # Not before: oslo.messaging acknowledges, and then loses, a call that
-            # comes between its last look at the queue and the end of its connection.
+            # Asked from the first moment on, and no call is lost.
+            while rabbitmq.consumers(site.topic) == 2:
+                assert caller.show(checkpoint_id)["status"] == "protecting"
             wait_until(
                 lambda: rabbitmq.consumers(site.topic) == 1, "one that listens no more"
             )
