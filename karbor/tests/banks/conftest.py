@@ -5,7 +5,24 @@ import uuid
 
 import pytest
 
+from karbor.tests.banks.sql_databases import (
+    ask_sql,
+    make_sql_bank,
+    sql_kind,
+    sql_server,
+    sql_servers,
+    sql_url,
+)
 from karbor.tests.servers.swift import Swift
+
+__all__ = [
+    "ask_sql",
+    "make_sql_bank",
+    "sql_kind",
+    "sql_server",
+    "sql_servers",
+    "sql_url",
+]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import threading
-import uuid
 
 import psycopg2
 import pymysql
@@ -16,103 +15,36 @@ from karbor import exception
 from karbor.services.protection.bank_decorators.errors import may_pass
 from karbor.tests.conformance.bank import BankConformance, LeaseConformance
 from karbor.tests.fakes.sql_bank import sql_bank
-from karbor.tests.servers.mariadb import MariaDB
-from karbor.tests.servers.postgresql import PostgreSQL
 
-SERVERS = {"postgresql": PostgreSQL, "mariadb": MariaDB}
 #: What drivers must escape, in every order that matters to them.
 AWKWARD = b"'\\\"\0\x1a\n\r%;--\xff\x80" * 500_000
 
 
-@pytest.fixture(scope="module")
-def servers():
-    """``servers(kind)`` gives the running server of that kind."""
-    with contextlib.ExitStack() as stack:
-        running = {}
-
-        def get(kind):
-            if kind not in running:
-                running[kind] = stack.enter_context(SERVERS[kind]())
-            return running[kind]
-
-        yield get
-
-
-@pytest.fixture(params=SERVERS)
-def server_kind(request):
-    return request.param
-
-
 @pytest.fixture
-def server(server_kind, servers):
-    return servers(server_kind)
-
-
-@pytest.fixture
-def ask(server):
-    """``ask(statement)`` executes one as the server's administrator."""
-    engine = sqlalchemy.create_engine(
-        server.url, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool
-    )
-
-    def ask(statement):
-        with engine.connect() as connection:
-            result = connection.exec_driver_sql(statement)
-            return result.scalar() if result.returns_rows else None
-
-    return ask
-
-
-@pytest.fixture
-def url(server_kind, server, ask):
-    """The URL of a new and empty database."""
-    name = f"bank_{uuid.uuid4().hex}"
-    ask(f"CREATE DATABASE {name}")
-    url = sqlalchemy.make_url(server.url).set(database=name)
-    yield url.render_as_string(hide_password=False)
-    force = " WITH (FORCE)" if server_kind == "postgresql" else ""
-    ask(f"DROP DATABASE {name}{force}")
-
-
-@pytest.fixture
-def make_bank(url):
-    """``make_bank(**options)`` gives an instance on the test's own database."""
-    made = []
-
-    def make_bank(**options):
-        made.append(sql_bank(url, **options))
-        return made[-1]
-
-    yield make_bank
-    for bank in made:
-        bank.close()
-
-
-@pytest.fixture
-def bank(make_bank):
-    return make_bank()
+def bank(make_sql_bank):
+    return make_sql_bank()
 
 
 class TestBank(BankConformance):
     @pytest.fixture
-    def bank_plugin(self, make_bank):
-        return make_bank()
+    def bank_plugin(self, make_sql_bank):
+        return make_sql_bank()
 
 
 class TestBankOfSmallParts(BankConformance):
     @pytest.fixture
-    def bank_plugin(self, make_bank):
-        return make_bank(part_size=64 * 1024)
+    def bank_plugin(self, make_sql_bank):
+        return make_sql_bank(part_size=64 * 1024)
 
 
 class TestLease(LeaseConformance):
     @pytest.fixture
-    def bank_plugin(self, make_bank):
-        return make_bank()
+    def bank_plugin(self, make_sql_bank):
+        return make_sql_bank()
 
     @pytest.fixture
-    def second_instance(self, make_bank):
-        return make_bank()
+    def second_instance(self, make_sql_bank):
+        return make_sql_bank()
 
 
 def test_bytes_that_drivers_escape_come_back(bank):
@@ -120,34 +52,34 @@ def test_bytes_that_drivers_escape_come_back(bank):
     assert bank.get_object("/awkward") == AWKWARD
 
 
-@pytest.mark.parametrize("server_kind", ["mariadb"], indirect=True)
-def test_a_small_packet_limit_makes_smaller_rows(make_bank, ask):
-    before = ask("SELECT @@global.max_allowed_packet")
-    ask(f"SET GLOBAL max_allowed_packet = {1024 * 1024}")
+@pytest.mark.parametrize("sql_kind", ["mariadb"], indirect=True)
+def test_a_small_packet_limit_makes_smaller_rows(make_sql_bank, ask_sql):
+    before = ask_sql("SELECT @@global.max_allowed_packet")
+    ask_sql(f"SET GLOBAL max_allowed_packet = {1024 * 1024}")
     try:
-        bank = make_bank()
+        bank = make_sql_bank()
         assert bank._objects.part_size < 1024 * 1024 // 2
         for value in (AWKWARD, b"'" * bank._objects.part_size, b"x"):
             bank.update_object("/value", value)
             assert bank.get_object("/value") == value
     finally:
-        ask(f"SET GLOBAL max_allowed_packet = {before}")
+        ask_sql(f"SET GLOBAL max_allowed_packet = {before}")
 
 
-@pytest.mark.parametrize("server_kind", ["mariadb"], indirect=True)
-def test_a_packet_limit_under_which_nothing_fits_is_told(url, ask):
-    before = ask("SELECT @@global.max_allowed_packet")
-    ask("SET GLOBAL max_allowed_packet = 65536")
+@pytest.mark.parametrize("sql_kind", ["mariadb"], indirect=True)
+def test_a_packet_limit_under_which_nothing_fits_is_told(sql_url, ask_sql):
+    before = ask_sql("SELECT @@global.max_allowed_packet")
+    ask_sql("SET GLOBAL max_allowed_packet = 65536")
     try:
         with pytest.raises(exception.InvalidInput, match="max_allowed_packet"):
-            sql_bank(url)
+            sql_bank(sql_url)
     finally:
-        ask(f"SET GLOBAL max_allowed_packet = {before}")
+        ask_sql(f"SET GLOBAL max_allowed_packet = {before}")
 
 
-def create_and_write(url, number):
+def create_and_write(sql_url, number):
     """In a process of its own."""
-    bank = sql_bank(url)
+    bank = sql_bank(sql_url)
     bank.update_object(f"/made/{number}", number)
     bank.acquire_lease()
     found = bank.list_objects("/made/")
@@ -155,17 +87,17 @@ def create_and_write(url, number):
     return found
 
 
-def test_processes_may_create_the_tables_at_once(url, make_bank):
+def test_processes_may_create_the_tables_at_once(sql_url, make_sql_bank):
     spawn = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(6, mp_context=spawn) as processes:
-        tasks = [processes.submit(create_and_write, url, n) for n in range(12)]
+        tasks = [processes.submit(create_and_write, sql_url, n) for n in range(12)]
         for number, task in enumerate(tasks):
             assert f"/made/{number}" in task.result(120)
-    assert len(make_bank().list_objects("/made/")) == 12
+    assert len(make_sql_bank().list_objects("/made/")) == 12
 
 
-def test_many_threads_share_few_connections(make_bank):
-    bank = make_bank(pool_size=3)
+def test_many_threads_share_few_connections(make_sql_bank):
+    bank = make_sql_bank(pool_size=3)
 
     def work(number):
         bank.update_object(f"/threads/{number}", number)
@@ -176,16 +108,16 @@ def test_many_threads_share_few_connections(make_bank):
     assert bank._transactions.engine.pool.checkedout() == 0
 
 
-def test_a_lease_is_renewed_while_every_connection_is_in_use(make_bank):
-    bank = make_bank(pool_size=1, timeout=5)
+def test_a_lease_is_renewed_while_every_connection_is_in_use(make_sql_bank):
+    bank = make_sql_bank(pool_size=1, timeout=5)
     with bank._transactions.engine.connect():
         bank.acquire_lease()
         bank.renew_lease()
     assert bank.check_lease_existence(bank.get_owner_id())
 
 
-def test_writers_of_one_object_leave_it_whole(make_bank):
-    bank = make_bank(part_size=1024)
+def test_writers_of_one_object_leave_it_whole(make_sql_bank):
+    bank = make_sql_bank(part_size=1024)
     candidates = [bytes([n]) * (512 + 1024 * n) for n in range(8)]
 
     def write(number):
@@ -230,7 +162,7 @@ def test_transactions_that_deadlock_are_made_again(bank):
 
 
 @pytest.fixture
-def lose_the_answer(bank, server_kind, monkeypatch):
+def lose_the_answer(bank, sql_kind, monkeypatch):
     """The next commit is done, and then its connection is lost."""
 
     def lose():
@@ -242,7 +174,7 @@ def lose_the_answer(bank, server_kind, monkeypatch):
             commit(connection)
             raise (
                 psycopg2.OperationalError("server closed the connection unexpectedly")
-                if server_kind == "postgresql"
+                if sql_kind == "postgresql"
                 else pymysql.err.OperationalError(2013, "Lost connection to server")
             )
 
@@ -263,21 +195,21 @@ def test_a_change_whose_answer_was_lost_is_done_once(bank, lose_the_answer):
         bank.delete_object("/a")
 
 
-def test_a_server_that_was_restarted_is_connected_to_again(bank, server):
+def test_a_server_that_was_restarted_is_connected_to_again(bank, sql_server):
     bank.update_object("/a", b"before")
     bank.acquire_lease()
-    server.restart()
+    sql_server.restart()
     assert bank.get_object("/a") == b"before"
-    server.restart()
+    sql_server.restart()
     bank.update_object("/a", b"after")
     assert bank.get_object("/a") == b"after"
     assert bank.check_lease_existence(bank.get_owner_id())
 
 
-def test_a_call_while_the_server_is_away_fails_and_may_pass(bank, server):
+def test_a_call_while_the_server_is_away_fails_and_may_pass(bank, sql_server):
     bank.update_object("/a", 1)
-    password = sqlalchemy.make_url(server.url).password
-    server.stop()
+    password = sqlalchemy.make_url(sql_server.url).password
+    sql_server.stop()
     try:
         for call in (
             lambda: bank.get_object("/a"),
@@ -292,47 +224,49 @@ def test_a_call_while_the_server_is_away_fails_and_may_pass(bank, server):
             assert may_pass(raised.value)
             assert password not in str(raised.value)
     finally:
-        server.start()
+        sql_server.start()
     assert bank.get_object("/a") == 1
 
 
-def test_what_was_written_is_there_after_the_server_was_killed(bank, server):
+def test_what_was_written_is_there_after_the_server_was_killed(bank, sql_server):
     values = {f"/{number}": bytes([number]) * 100_000 for number in range(20)}
     for key, value in values.items():
         bank.update_object(key, value)
-    server.kill()
-    server.start()
+    sql_server.kill()
+    sql_server.start()
     assert {key: bank.get_object(key) for key in bank.list_objects()} == values
 
 
-def test_a_wrong_password_is_told_without_it(url):
-    wrong = sqlalchemy.make_url(url).set(password="the-wrong-secret")
+def test_a_wrong_password_is_told_without_it(sql_url):
+    wrong = sqlalchemy.make_url(sql_url).set(password="the-wrong-secret")
     with pytest.raises(exception.InvalidInput, match="connection") as raised:
         sql_bank(wrong.render_as_string(hide_password=False))
     assert "the-wrong-secret" not in str(raised.value)
     assert raised.value.kwargs["option"] == "[sql_bank_plugin]/connection"
 
 
-@pytest.mark.parametrize("server_kind", ["postgresql"], indirect=True)
-def test_a_database_that_cannot_be_written_is_told(url, make_bank, ask):
-    make_bank()
-    name = sqlalchemy.make_url(url).database
-    ask(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+@pytest.mark.parametrize("sql_kind", ["postgresql"], indirect=True)
+def test_a_database_that_cannot_be_written_is_told(sql_url, make_sql_bank, ask_sql):
+    make_sql_bank()
+    name = sqlalchemy.make_url(sql_url).database
+    ask_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     with pytest.raises(exception.InvalidInput, match="read-only"):
-        sql_bank(url)
+        sql_bank(sql_url)
 
 
-@pytest.mark.parametrize("server_kind", ["postgresql"], indirect=True)
-def test_commits_are_durable_though_the_database_says_otherwise(url, make_bank, ask):
-    name = sqlalchemy.make_url(url).database
-    ask(f"ALTER DATABASE {name} SET synchronous_commit = off")
-    with make_bank()._transactions.engine.connect() as connection:
+@pytest.mark.parametrize("sql_kind", ["postgresql"], indirect=True)
+def test_commits_are_durable_though_the_database_says_otherwise(
+    sql_url, make_sql_bank, ask_sql
+):
+    name = sqlalchemy.make_url(sql_url).database
+    ask_sql(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    with make_sql_bank()._transactions.engine.connect() as connection:
         found = connection.exec_driver_sql("SHOW synchronous_commit").scalar_one()
     assert found == "on"
 
 
-def test_a_lease_expires_by_the_time_of_the_database(make_bank):
-    mine, other = make_bank(), make_bank()
+def test_a_lease_expires_by_the_time_of_the_database(make_sql_bank):
+    mine, other = make_sql_bank(), make_sql_bank()
     mine.acquire_lease()
     with mine._transactions.engine.begin() as connection:
         # As if it was written so much earlier.

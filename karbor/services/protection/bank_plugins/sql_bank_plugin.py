@@ -19,11 +19,16 @@ from sqlalchemy import Connection, exc
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.services.protection.bank import keys
-from karbor.services.protection.bank_plugin import BankPlugin, LeasePlugin
+from karbor.services.protection.bank_plugin import (
+    BankCapabilities,
+    BankPlugin,
+    LeasePlugin,
+)
 from karbor.services.protection.bank_plugins.sql import settings as sql_settings
 from karbor.services.protection.bank_plugins.sql import values
 from karbor.services.protection.bank_plugins.sql.engine import (
     Transactions,
+    is_galera,
     packet_size,
     warn_of_loose_commits,
 )
@@ -75,8 +80,19 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
         tables = Tables.named(settings.table_prefix)
         self._objects = ObjectTables(tables, settings.part_size)
         self._leases = LeaseTable(tables)
+        self._has_strong_reads = True
         self._transactions = self._open(settings, tables)
         self._lease_transactions = self._open_for_leases(settings)
+
+    @property
+    def capabilities(self) -> BankCapabilities:
+        # Transactions can do both. A node of Galera may answer before it has what
+        # another node has committed.
+        return BankCapabilities(
+            atomic_create=True,
+            compare_and_swap=True,
+            strong_read=self._has_strong_reads,
+        )
 
     def update_object(
         self, key: str, value: Any, context: RequestContext | None = None
@@ -291,6 +307,7 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
 
     def _prepare(self, connection: Connection, tables: Tables) -> None:
         tables.prepare(connection)
+        self._has_strong_reads = not is_galera(connection)
         warn_of_loose_commits(connection, self._url)
         packet = packet_size(connection)
         if packet is None:

@@ -233,6 +233,14 @@ def packet_size(connection: Connection) -> int | None:
     return int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
 
 
+def is_galera(connection: Connection) -> bool:
+    """Whether the database is a cluster of MariaDB whose nodes are all written."""
+    if connection.dialect.name not in ("mysql", "mariadb"):
+        return False
+    found = connection.exec_driver_sql("SHOW GLOBAL VARIABLES LIKE 'wsrep_on'").first()
+    return found is not None and str(found[1]).upper() == "ON"
+
+
 def warn_of_loose_commits(connection: Connection, url: URL) -> None:
     """Tell when the server loses commits in a power cut, which only it can change."""
     if connection.dialect.name not in ("mysql", "mariadb"):

@@ -137,6 +137,12 @@ def test_the_url_is_a_secret_option():
     assert opt.secret
 
 
+def test_what_the_store_can_do(bank):
+    can = bank.capabilities
+    assert (can.atomic_create, can.compare_and_swap, can.strong_read) == (True,) * 3
+    assert not can.object_lock
+
+
 def test_two_prefixes_are_two_banks(make_bank):
     one, other = make_bank(table_prefix="one"), make_bank(table_prefix="other")
     one.update_object("/a", 1)
