@@ -31,3 +31,14 @@ def test_no_executable_starts_an_eventlet_hub(module):
         check=False,
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_an_operator_is_not_warned_of_an_eventlet_that_is_not_used():
+    result = subprocess.run(
+        [sys.executable, "-c", "import karbor.cmd.protection"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "eventlet" not in (result.stdout + result.stderr).lower()
