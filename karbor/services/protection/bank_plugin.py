@@ -152,6 +152,16 @@ class BankPlugin(abc.ABC):
         :raises BankDeleteObjectFailed: when it is not there or cannot be deleted
         """
 
+    def stored_size(self, key: str) -> int | None:
+        """Bytes of a value that is ``bytes``, without reading it.
+
+        For checks of a bank. None where the store cannot tell that for the price of
+        a look at the object, and for other values.
+
+        :raises BankGetObjectFailed: when it is not there or cannot be looked at
+        """
+        return None
+
     @abc.abstractmethod
     def get_owner_id(self, context: RequestContext | None = None) -> str:
         """The id under which this instance owns checkpoints and holds its lease."""

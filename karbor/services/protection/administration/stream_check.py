@@ -122,7 +122,12 @@ class StreamCheck:
             return False
         if self._depth.is_full:
             return True
-        size = self._size_of(self._section.prefix + chunk.key)
+        try:
+            size = self._size_of(self._section.prefix + chunk.key)
+        except exception.BankException as error:
+            raise_if_away(error)
+            self._damaged(Kind.CHUNK, str(error), chunk.key, placed.index)
+            return False
         if size is not None and size != chunk.stored_length:
             reason = f"{size} bytes are stored instead of {chunk.stored_length}"
             self._damaged(Kind.CHUNK, reason, chunk.key, placed.index)

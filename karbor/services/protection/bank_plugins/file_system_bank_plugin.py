@@ -167,6 +167,15 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
                 key=key, reason=_reason(error)
             ) from error
 
+    def stored_size(self, key: str) -> int | None:
+        try:
+            header, size = self._files.look(self._path(key), values.HEADER_SIZE)
+        except OSError as error:
+            raise exception.BankGetObjectFailed(
+                key=key, reason=_reason(error)
+            ) from error
+        return size if header == values.BYTES else None
+
     def get_owner_id(self, context: RequestContext | None = None) -> str:
         return self._owner_id
 

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -78,22 +78,19 @@ class FileStore:
         :raises FileNotFoundError: when there is no such file
         :raises OSError: when it cannot be read, or the root is gone
         """
-        try:
-            descriptor = os.open(
-                path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            )
-        except (FileNotFoundError, NotADirectoryError) as error:
-            if not os.path.isdir(self._root):
-                raise OSError(errno.ENXIO, "the bank's folder is gone", path) from error
-            raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise FileNotFoundError(errno.ENOENT, "no such object", path)
+        with self._opened(path) as (descriptor, size):
             header = os.read(descriptor, header_size)
-            return header, _read_all(descriptor, status.st_size - len(header))
-        finally:
-            os.close(descriptor)
+            return header, _read_all(descriptor, size - len(header))
+
+    def look(self, path: bytes, header_size: int) -> tuple[bytes, int]:
+        """The first bytes of a file, and how many are after them.
+
+        :raises FileNotFoundError: when there is no such file
+        :raises OSError: when it cannot be read, or the root is gone
+        """
+        with self._opened(path) as (descriptor, size):
+            header = os.read(descriptor, header_size)
+            return header, size - len(header)
 
     def delete(self, path: bytes) -> None:
         """Delete a file and the folders that it leaves empty; durable on return.
@@ -132,6 +129,25 @@ class FileStore:
                         os.unlink(entry.path)
                         removed += 1
         return removed
+
+    @contextlib.contextmanager
+    def _opened(self, path: bytes) -> Iterator[tuple[int, int]]:
+        """Descriptor and size of a file."""
+        try:
+            descriptor = os.open(
+                path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            )
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if not os.path.isdir(self._root):
+                raise OSError(errno.ENXIO, "the bank's folder is gone", path) from error
+            raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileNotFoundError(errno.ENOENT, "no such object", path)
+            yield descriptor, status.st_size
+        finally:
+            os.close(descriptor)
 
     def _place(self, temporary: bytes, path: bytes) -> None:
         for _attempt in range(_PLACE_ATTEMPTS):

@@ -137,6 +137,17 @@ def test_all_damaged_chunks_of_a_stream_are_named(bank, protect, folder):
     assert "chunk 1" in str(found[0])
 
 
+def test_a_truncated_chunk_is_found_without_reading_it(bank, protect, folder):
+    protect()
+    path = next(path for path in chunks(folder) if "pages" not in path.parts)
+    path.write_bytes(path.read_bytes()[:-1])
+    report = check(bank, Depth(Level.OBJECTS))
+    [found] = damage(report)
+    assert found.chunk == int(path.name)
+    assert "bytes are stored instead of" in found.reason
+    assert report.bytes_read == 0
+
+
 def test_a_sample_reads_about_what_it_is_told(bank, protect, folder):
     protect(size=100 * 4096)
     report = check(bank, Depth(Level.SAMPLE, 50, random.Random(3)))

@@ -452,3 +452,12 @@ def test_many_threads_write_many_objects(bank):
         for task in [pool.submit(write, worker) for worker in range(8)]:
             task.result()
     assert len(bank.list_objects()) == 80
+
+
+def test_the_size_of_bytes_is_known_without_reading_them(bank):
+    bank.update_object("/bytes", b"12345")
+    bank.update_object("/text", "12345")
+    assert bank.stored_size("/bytes") == 5
+    assert bank.stored_size("/text") is None
+    with pytest.raises(exception.BankGetObjectFailed, match="no such object"):
+        bank.stored_size("/missing")
