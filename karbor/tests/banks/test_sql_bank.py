@@ -52,6 +52,13 @@ def test_bytes_that_drivers_escape_come_back(bank):
     assert bank.get_object("/awkward") == AWKWARD
 
 
+def test_the_size_of_an_object_is_told(make_sql_bank):
+    bank = make_sql_bank(part_size=1024)
+    for size in (0, 1024, 5000):
+        bank.update_object("/a", b"x" * size)
+        assert bank.stored_size("/a") == size
+
+
 @pytest.mark.parametrize("sql_kind", ["mariadb"], indirect=True)
 def test_a_small_packet_limit_makes_smaller_rows(make_sql_bank, ask_sql):
     before = ask_sql("SELECT @@global.max_allowed_packet")

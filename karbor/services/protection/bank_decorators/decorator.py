@@ -142,7 +142,9 @@ class BankDecorator(BankPlugin):
     def stored_size(self, key: str) -> int | None:
         # Plugins that inherit nothing from the contract's module lack it.
         size_of = getattr(self._wrapped, "stored_size", None)
-        return None if size_of is None else size_of(key)
+        if size_of is None:
+            return None
+        return self._perform(Call("stored_size", key), lambda: size_of(key))
 
     def get_owner_id(self, context: RequestContext | None = None) -> str:
         return self._wrapped.get_owner_id(context=context)

@@ -36,6 +36,7 @@ PHASES = (FAIL_BEFORE, FAIL_AFTER, TIME_OUT)
 METHODS = (
     "update_object",
     "get_object",
+    "stored_size",
     "list_objects",
     "delete_object",
     "acquire_lease",
@@ -240,7 +241,7 @@ def _error(call: Call, phase: str, is_done: bool) -> exception.BankException:
             return exception.BankUpdateObjectFailed(
                 key=call.key, reason=reason, retryable=True
             )
-        case "get_object":
+        case "get_object" | "stored_size":
             return exception.BankGetObjectFailed(
                 key=call.key, reason=reason, retryable=True
             )

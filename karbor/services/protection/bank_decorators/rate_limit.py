@@ -51,7 +51,9 @@ OPTS = [
     ),
 ]
 
-_COUNTED = frozenset({"update_object", "get_object", "list_objects", "delete_object"})
+_COUNTED = frozenset(
+    {"update_object", "get_object", "stored_size", "list_objects", "delete_object"}
+)
 
 
 class RateLimitedBank(BankDecorator):

@@ -126,6 +126,18 @@ class SQLBankPlugin(BankPlugin, LeasePlugin):
         except values.ValueDamaged as error:
             raise exception.BankGetObjectFailed(key=key, reason=str(error)) from error
 
+    def stored_size(self, key: str) -> int | None:
+        name = _name(key)
+        found = self._read(
+            lambda connection: self._objects.size(connection, name),
+            exception.BankGetObjectFailed,
+            key=key,
+        )
+        if found is None:
+            raise exception.BankGetObjectFailed(key=key, reason="no such object")
+        kind, size = found
+        return size if kind == values.BYTES else None
+
     def list_objects(
         self,
         prefix: str | None = None,

@@ -82,6 +82,23 @@ class ObjectTables:
             )
         return kind, content
 
+    def size(self, connection: Connection, name: bytes) -> tuple[int, int] | None:
+        """Kind of an object, and the bytes that are there; None when there is none."""
+        objects, parts = self._objects, self._parts
+        length = sqlalchemy.func.length
+        in_parts = (
+            sqlalchemy.select(sqlalchemy.func.sum(length(parts.c.content)))
+            .where(parts.c.name == objects.c.name)
+            .scalar_subquery()
+        )
+        row = connection.execute(
+            sqlalchemy.select(
+                objects.c.kind,
+                sqlalchemy.func.coalesce(length(objects.c.content), in_parts),
+            ).where(objects.c.name == name)
+        ).first()
+        return None if row is None else (row[0], int(row[1] or 0))
+
     def delete(self, connection: Connection, name: bytes) -> bool:
         """Delete an object; whether there was one."""
         result: Any = connection.execute(

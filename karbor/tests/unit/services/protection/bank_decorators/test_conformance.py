@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 
+from karbor import exception
 from karbor.services.protection.bank_decorators.cache import CachingBank
 from karbor.services.protection.bank_decorators.decorator import BankDecorator, _Leasing
 from karbor.services.protection.bank_decorators.metrics import MeasuredBank
@@ -118,6 +119,14 @@ def test_leases_are_those_of_the_wrapped_bank(decorate, tmp_path):
     assert plugin.lease_expire_window == 60
     assert plugin.lease_renew_window == 10
     assert plugin.lease_validity_window == 5
+
+
+def test_sizes_are_those_of_the_wrapped_bank(decorate, tmp_path):
+    bank = file_system_bank(tmp_path)
+    bank.update_object("/a", b"12345")
+    assert decorate(bank).stored_size("/a") == 5
+    with pytest.raises(exception.BankGetObjectFailed):
+        decorate(bank).stored_size("/b")
 
 
 def test_what_a_bank_lacks_of_the_optional_a_decorated_one_lacks(decorate):

@@ -20,6 +20,7 @@ from karbor.tests.fakes.file_system_bank import file_system_bank
 CALLS = {
     "update_object": (("/a", 2), exception.BankUpdateObjectFailed),
     "get_object": (("/a",), exception.BankGetObjectFailed),
+    "stored_size": (("/a",), exception.BankGetObjectFailed),
     "list_objects": ((), exception.BankListObjectsFailed),
     "delete_object": (("/a",), exception.BankDeleteObjectFailed),
     "acquire_lease": ((), exception.AcquireLeaseFailed),

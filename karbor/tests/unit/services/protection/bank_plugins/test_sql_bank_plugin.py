@@ -185,6 +185,19 @@ def test_a_lost_part_is_noticed(make_bank, statement):
         bank.get_object("/a")
 
 
+def test_the_size_of_bytes_is_told_and_is_what_is_there(make_bank):
+    bank = make_bank(part_size=1024)
+    for size in (0, 1, 1024, 1025, 4000):
+        bank.update_object("/a", b"x" * size)
+        assert bank.stored_size("/a") == size
+    change(bank, "DELETE FROM karbor_bank_parts WHERE number = 1")
+    assert bank.stored_size("/a") == 4000 - 1024
+    bank.update_object("/b", "text")
+    assert bank.stored_size("/b") is None
+    with pytest.raises(exception.BankGetObjectFailed, match=r"/c.*no such object"):
+        bank.stored_size("/c")
+
+
 def test_no_part_is_left_behind(make_bank):
     bank = make_bank(part_size=1024)
     count = "SELECT count(*) FROM karbor_bank_parts"
