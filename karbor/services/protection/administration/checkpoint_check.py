@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from karbor import exception
+from karbor.services.protection.administration import legacy_check
 from karbor.services.protection.administration.depth import Depth
 from karbor.services.protection.administration.findings import (
     KEPT,
@@ -98,12 +99,14 @@ class CheckpointCheck:
 
     def _look(self, state: CheckpointRecord | str | None) -> None:
         if isinstance(state, CheckpointRecord):
+            if state.status == states.DELETED:
+                self._leftover("Karbor 1.x has deleted it, and left this", INDEX)
             self._check_listings(state)
             if self._is_in_work(state):
                 self._checking.report.in_work += 1
                 return
             self._check_parts(state)
-            self._check_data(state.status)
+            self._check_data(state.status, is_old=state.legacy is not None)
             return
         if state is None:
             if not self._section.list_objects(limit=1) or workers(
@@ -183,17 +186,20 @@ class CheckpointCheck:
                 if key not in (record.resource_graph, record.resources_status):
                     self._leftover("no index names it", key)
 
-    def _check_data(self, status: str | None) -> None:
+    def _check_data(self, status: str | None, *, is_old: bool = False) -> None:
         for name in names_below(self._section, ""):
             if name == _RESOURCE_DATA:
                 for resource_id in names_below(self._section, f"{name}/"):
-                    self._check_resource(resource_id, status)
+                    self._check_resource(resource_id, status, is_old)
             elif name != INDEX and name not in _PARTS:
                 self._leftover("a checkpoint has nothing of this name", name)
 
-    def _check_resource(self, resource_id: str, status: str | None) -> None:
+    def _check_resource(
+        self, resource_id: str, status: str | None, is_old: bool
+    ) -> None:
         section = self._section.get_sub_section(f"{_RESOURCE_DATA}/{resource_id}")
         attempts: dict[tuple[str, str], str | None] = {}
+        legacy_streams: set[str] = set()
         walk = Walk(section, "")
         for key in walk:
             path = "/" + key
@@ -210,8 +216,12 @@ class CheckpointCheck:
                 attempts[folder, name] = self._check_stream(
                     resource_id, _descend(section, folder), name
                 )
+            elif is_old and (stream := legacy_check.stream_of(key)):
+                legacy_streams.add(stream)
             else:
                 self._check_object(resource_id, section, key)
+        if is_old and status == states.AVAILABLE:
+            self._check_legacy_streams(resource_id, section, legacy_streams)
 
     def _check_stream(
         self, resource_id: str, section: BankSection, name: str
@@ -237,6 +247,23 @@ class CheckpointCheck:
             size_of=self._checking.size_of,
             executor=self._checking.executor,
         ).run()
+
+    def _check_legacy_streams(
+        self, resource_id: str, section: BankSection, names: set[str]
+    ) -> None:
+        def damaged(kind: Kind, reason: str, key: str, stream: str) -> None:
+            self._add(
+                kind,
+                reason,
+                section.prefix + key,
+                in_section=False,
+                resource_id=resource_id,
+                stream=stream,
+            )
+
+        legacy_check.LegacyCheck(
+            section, self._checking.depth, self._checking.report, damaged
+        ).run(names)
 
     def _check_attempts(
         self,

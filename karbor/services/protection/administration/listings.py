@@ -9,8 +9,8 @@ from karbor import exception
 from karbor.services.protection.administration.walking import Walk
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.checkpoints import indices
-from karbor.services.protection.checkpoints import record as records
 from karbor.services.protection.checkpoints.store import INDEX, CheckpointStore
+from karbor.services.protection.checkpoints.timestamps import parse_timestamp
 from karbor.services.protection.zombies import SAFE_AGE
 
 
@@ -35,7 +35,7 @@ class ListingEntry:
         if not at or not checkpoint_id:
             return None
         try:
-            made = records.parse_timestamp(timestamp)
+            made = parse_timestamp(timestamp)
             return cls(key, checkpoint_id, made, is_old=False)
         except ValueError:
             pass

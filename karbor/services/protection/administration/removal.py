@@ -97,7 +97,7 @@ class CheckpointRemoval:
         section = self._store.section(checkpoint_id)
         listed = self._keys(checkpoint_id)
         if found.record is not None:
-            listed = sorted({*listed, *self._store.indices.keys_of(found.record)})
+            listed = sorted({*listed, *self._store.indices.all_keys_of(found.record)})
             # From here on nobody believes that it can be restored.
             self._store.write(
                 dataclasses.replace(

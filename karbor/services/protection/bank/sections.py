@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.services.protection.bank import copying, keys
-from karbor.services.protection.bank.streams import manifest
+from karbor.services.protection.bank.streams import legacy, manifest
+from karbor.services.protection.bank.streams.legacy import LegacyStreamReader
 from karbor.services.protection.bank.streams.manifest import StreamInfo
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank.streams.reader import StreamReader
@@ -247,14 +248,25 @@ class BankSection:
             source
         )
 
-    def open_stream(self, name: str) -> StreamReader:
+    def open_stream(self, name: str) -> StreamReader | LegacyStreamReader:
         """A stream's bytes, each checked before it is given out; to be closed.
+
+        Where there is none, one that Karbor 1.x wrote as ``<name>_1`` to ``<name>_N``;
+        that one carries nothing to check it with.
 
         :raises BankGetObjectFailed: when there is no such stream
         :raises BankDataCorrupted: here or from a read, naming section, stream and
             chunk, when something of it was changed, cut or lost
         """
-        return StreamReader(self, name, self._bank.stream_options)
+        try:
+            return StreamReader(self, name, self._bank.stream_options)
+        except exception.BankGetObjectFailed:
+            key = manifest.MANIFESTS + name
+            if key in self.list_objects(prefix=key, limit=1) or not (
+                legacy.is_there(self, name)
+            ):
+                raise
+            return LegacyStreamReader(self, name)
 
     def verify_stream(
         self, name: str, *, progress: "ResourceProgress | None" = None

@@ -35,7 +35,7 @@ class Checkpoint:
         self._section = store.section(record.id)
         # Its own name for what it writes: no two attempts write one object.
         self._attempt = uuid.uuid4().hex
-        self._graph: tuple[str, ResourceGraph] | None = None
+        self._graph: tuple[str | None, ResourceGraph] | None = None
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -106,10 +106,12 @@ class Checkpoint:
         """
         with self._lock:
             name = self._record.resource_graph
-            if name is None:
+            text = self._record.legacy_graph
+            if name is None and text is None:
                 return None
             if self._graph is None or self._graph[0] != name:
-                text = self._read_part(name)
+                if name is not None:
+                    text = self._read_part(name)
                 if text is None:
                     return None
                 self._graph = (name, ResourceGraph.from_json(text))
@@ -245,7 +247,7 @@ class Checkpoint:
             with self._store.exclusively(self.id):
                 present = self._store.confirm(self._record)
                 indices.delete_if_there(self._section, INDEX)
-                self._store.clear(self.id, self._store.indices.keys_of(present))
+                self._store.clear(self.id, self._store.indices.all_keys_of(present))
                 self._store.finish_work(self.id, present.owner_id)
             self._record = dataclasses.replace(present, status=states.DELETED)
 
@@ -270,6 +272,7 @@ class Checkpoint:
         if record.copied_from:
             shown["copied_from"] = record.copied_from
         if graph:
+            shown["resource_graph"] = record.legacy_graph
             if record.resource_graph is not None:
                 shown["resource_graph"] = self._read_part(record.resource_graph)
             statuses = self.resources_status

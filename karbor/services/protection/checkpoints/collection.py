@@ -12,7 +12,6 @@ from oslo_log import log as logging
 
 from karbor import exception
 from karbor.services.protection.bank.sections import Bank
-from karbor.services.protection.checkpoints import record as records
 from karbor.services.protection.checkpoints import states
 from karbor.services.protection.checkpoints.checkpoint import Checkpoint
 from karbor.services.protection.checkpoints.indices import Entry, Range, take
@@ -21,6 +20,7 @@ from karbor.services.protection.checkpoints.store import (
     CheckpointStore,
     utc_now,
 )
+from karbor.services.protection.checkpoints.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.leases import LeaseKeeper
@@ -123,7 +123,11 @@ class CheckpointCollection:
         if not isinstance(checkpoint_id, str) or not _ID.fullmatch(checkpoint_id):
             raise exception.CheckpointNotFound(checkpoint_id=checkpoint_id)
         record = self._store.read(checkpoint_id)
-        if self._provider_id not in (None, record.provider_id):
+        if (
+            self._provider_id not in (None, record.provider_id)
+            # Karbor 1.x left the indices of what it had deleted.
+            or record.status == states.DELETED
+        ):
             raise exception.CheckpointNotFound(checkpoint_id=checkpoint_id)
         return Checkpoint(self._store, record)
 
@@ -268,7 +272,7 @@ class CheckpointCollection:
             project_id=project_id,
             protection_plan=kept,
             created_at=now.date().isoformat(),
-            timestamp=records.format_timestamp(now),
+            timestamp=format_timestamp(now),
             extra_info=extra_info,
             copied_from=copied_from,
         )

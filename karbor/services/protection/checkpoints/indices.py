@@ -26,8 +26,12 @@ from oslo_log import log as logging
 from karbor import exception
 from karbor.services.protection.bank import sealing
 from karbor.services.protection.bank.sections import BankSection
-from karbor.services.protection.checkpoints import record as records
+from karbor.services.protection.checkpoints import legacy
 from karbor.services.protection.checkpoints.record import CheckpointRecord
+from karbor.services.protection.checkpoints.timestamps import (
+    format_timestamp,
+    parse_timestamp,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -116,6 +120,19 @@ class Indices:
             f"by-date/{provider}/{tail}",
         )
 
+    def all_keys_of(self, record: CheckpointRecord) -> tuple[str, ...]:
+        """Those, and the keys that Karbor 1.x gave it, which no listing reads."""
+        if record.legacy is None:
+            return self.keys_of(record)
+        heads = legacy.listing_keys(
+            record.provider_id,
+            record.project_id,
+            record.plan_id,
+            record.created_at,
+            record.legacy["timestamp"],
+        )
+        return (*self.keys_of(record), *(f"{head}@{record.id}" for head in heads))
+
     def add(self, record: CheckpointRecord) -> None:
         """Let listings find a checkpoint."""
         for key in self.keys_of(record):
@@ -156,8 +173,8 @@ class Indices:
                 {
                     "id": record.id,
                     "owner_id": owner_id,
-                    "since": records.format_timestamp(since),
-                    "keys": list(self.keys_of(record)),
+                    "since": format_timestamp(since),
+                    "keys": list(self.all_keys_of(record)),
                 }
             ),
         )
@@ -284,7 +301,7 @@ def work_entry(sealed: Any) -> WorkEntry:
     return WorkEntry(
         checkpoint_id=str(value["id"]),
         owner_id=str(value["owner_id"]),
-        since=records.parse_timestamp(value["since"]),
+        since=parse_timestamp(value["since"]),
         keys=tuple(str(key) for key in value["keys"]),
     )
 

@@ -2,17 +2,15 @@
 """What a checkpoint's ``index.json`` says."""
 
 import dataclasses
-import datetime
 from collections.abc import Mapping
 from typing import Any
 
 from karbor import exception
 from karbor.services.protection.bank import sealing
+from karbor.services.protection.checkpoints import legacy
+from karbor.services.protection.checkpoints.timestamps import parse_timestamp
 
-#: Karbor 1.x wrote 0.9, which had the graph inside.
 VERSION = "2.0"
-
-_TIMESTAMP = "%Y%m%dT%H%M%S.%fZ"
 _STRINGS = (
     "id",
     "status",
@@ -30,22 +28,6 @@ _OPTIONAL_STRINGS = (
 )
 
 
-def format_timestamp(moment: datetime.datetime) -> str:
-    """An aware moment as UTC text of fixed width that sorts as time does.
-
-    For example ``20261120T133850.123456Z``.
-    """
-    return moment.astimezone(datetime.UTC).strftime(_TIMESTAMP)
-
-
-def parse_timestamp(text: str) -> datetime.datetime:
-    """The moment that :func:`format_timestamp` wrote.
-
-    :raises ValueError: when it is something else
-    """
-    return datetime.datetime.strptime(text, _TIMESTAMP).replace(tzinfo=datetime.UTC)
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class CheckpointRecord:
     """The commit point of a checkpoint: what readers believe.
@@ -60,6 +42,9 @@ class CheckpointRecord:
         the graph is saved
     :param resources_status: the name of the object that holds status and reason of
         each resource
+    :param legacy: of a checkpoint of Karbor 1.x, what its index had that this one
+        keeps elsewhere: ``timestamp`` as it is in its old keys, and
+        ``resource_graph``, the graph itself
     """
 
     id: str
@@ -75,6 +60,7 @@ class CheckpointRecord:
     copied_from: str | None = None
     resource_graph: str | None = None
     resources_status: str | None = None
+    legacy: Mapping[str, Any] | None = None
 
     @property
     def plan_id(self) -> str:
@@ -84,7 +70,12 @@ class CheckpointRecord:
     @property
     def has_graph(self) -> bool:
         """Whether the graph was saved."""
-        return self.resource_graph is not None
+        return self.resource_graph is not None or self.legacy_graph is not None
+
+    @property
+    def legacy_graph(self) -> str | None:
+        """The graph's JSON, of a checkpoint of Karbor 1.x."""
+        return None if self.legacy is None else self.legacy.get("resource_graph")
 
     def to_value(self) -> dict[str, Any]:
         """The value of ``index.json``."""
@@ -92,6 +83,8 @@ class CheckpointRecord:
         for field in dataclasses.fields(self):
             value[field.name] = getattr(self, field.name)
         value["protection_plan"] = dict(self.protection_plan)
+        if self.legacy is None:
+            del value["legacy"]
         return sealing.seal(value)
 
     @classmethod
@@ -108,14 +101,18 @@ class CheckpointRecord:
 
         if not isinstance(value, Mapping):
             raise refuse(f"it holds a {type(value).__name__}, not a JSON object")
-        if value.get("version") != VERSION:
-            raise refuse(
-                f"its version is {value.get('version')!r}, and this release reads "
-                f"{VERSION!r}"
-            )
+        version = value.get("version")
         try:
-            value = sealing.unseal(value)
-        except sealing.SealBroken as error:
+            if version == VERSION:
+                value = sealing.unseal(value)
+            elif version == legacy.VERSION:
+                value = legacy.convert(value)
+            else:
+                raise refuse(
+                    f"its version is {version!r}, and this release reads {VERSION!r} "
+                    f"and {legacy.VERSION!r}"
+                )
+        except ValueError as error:
             raise refuse(str(error)) from error
         for name in _STRINGS:
             if not isinstance(value.get(name), str) or not value[name]:
@@ -125,6 +122,8 @@ class CheckpointRecord:
                 raise refuse(f"'{name}' is no text")
         if value["id"] != checkpoint_id:
             raise refuse(f"it is the index of checkpoint {value['id']}")
+        if not isinstance(value.get("legacy"), Mapping | None):
+            raise refuse("'legacy' is no JSON object")
         plan = value.get("protection_plan")
         if not isinstance(plan, Mapping) or not plan.get("id"):
             raise refuse("'protection_plan' is missing or has no id")

@@ -6,12 +6,11 @@ from typing import Any
 from karbor import exception
 from karbor.common import constants
 from karbor.context import RequestContext
-from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.image.saved_image import (
-    DATA,
     SavedImage,
+    check_data,
 )
 from karbor.services.protection.protection_plugins.records import report
 
@@ -35,12 +34,7 @@ class VerifyOperation(Operation):
             saved = SavedImage.load(section)
             if progress is not None:
                 progress.expect(saved.size)
-            info = section.verify_stream(DATA, progress=progress)
-            if info.length != saved.size:
-                raise exception.BankDataCorrupted(
-                    reason=_("the data has %(found)d bytes instead of %(expected)d")
-                    % {"found": info.length, "expected": saved.size}
-                )
+            check_data(section, saved, progress)
         except exception.KarborException as error:
             report(record, resource, constants.RESOURCE_STATUS_ERROR, str(error))
             raise exception.VerifyResourceFailed(

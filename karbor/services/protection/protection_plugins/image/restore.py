@@ -19,10 +19,11 @@ from karbor.services.protection.clients.glance_images import (
 )
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.image.saved_image import (
-    DATA,
     FINAL_FIELDS,
     SavedImage,
-    hash_of_stream,
+    check_data,
+    hash_of_data,
+    open_data,
 )
 from karbor.services.protection.protection_plugins.image.settings import ImageSettings
 from karbor.services.protection.protection_plugins.records import report
@@ -145,7 +146,7 @@ class _Restoration:
         if self._progress is not None:
             self._progress.expect(saved.size)
         if image["status"] == "queued":
-            self._upload(note.token)
+            self._upload(saved, note.token)
         elif self._progress is not None:
             self._progress.advance(saved.size)
         image = self._wait_until_active(note.token)
@@ -173,8 +174,8 @@ class _Restoration:
             image = self._images.create(saved.creation_fields(name, note.token))
         return note, image
 
-    def _upload(self, image_id: str) -> None:
-        with self._section.open_stream(DATA) as stream:
+    def _upload(self, saved: SavedImage, image_id: str) -> None:
+        with open_data(self._section, saved) as stream:
             self._images.upload(image_id, _Counted(stream, self._progress))
 
     def _wait_until_active(self, image_id: str) -> dict[str, Any]:
@@ -194,12 +195,16 @@ class _Restoration:
         """Compare what Glance computed over its data with what was protected."""
         algorithm = image.get("os_hash_algo")
         found = image.get("os_hash_value")
-        if not algorithm or not found:
+        is_old = saved.legacy_objects is not None
+        if not algorithm or not found or (is_old and image.get("checksum")):
             algorithm, found = "md5", image.get("checksum")
-        if algorithm == saved.hash_algo:
+        if algorithm == saved.hash_algo and saved.hash_value is not None:
             expected = saved.hash_value
         else:
-            expected = hash_of_stream(self._section, str(algorithm))
+            if is_old:
+                # The stream itself carries nothing to check it with.
+                check_data(self._section, saved)
+            expected = hash_of_data(self._section, saved, str(algorithm))
         if found != expected:
             raise exception.BankDataCorrupted(
                 reason=_(

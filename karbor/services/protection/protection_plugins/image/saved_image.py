@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a bank keeps of an image: the object ``metadata`` and the stream ``data``."""
 
+import contextlib
 import dataclasses
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,8 @@ class SavedImage:
     :param backup_name: what the plan calls the backup
     :param hash_algo: of the data, once it is in the bank
     :param hash_value: hex digest of the data; None before it is in the bank
+    :param legacy_objects: of an image that Karbor 1.x protected, how many objects its
+        data is; its only digest is Glance's MD5
     """
 
     image_id: str
@@ -61,6 +65,7 @@ class SavedImage:
     backup_name: str | None = None
     hash_algo: str | None = None
     hash_value: str | None = None
+    legacy_objects: int | None = None
 
     @classmethod
     def of(
@@ -81,7 +86,17 @@ class SavedImage:
             return None
         saved = section.get_object(METADATA)
         fields = dict(saved["image_metadata"])
-        properties = fields.pop("properties")
+        if "chunks_num" in saved:
+            return cls(
+                image_id=saved["resource_id"],
+                fields=fields,
+                properties={},
+                hash_algo="md5",
+                hash_value=fields.get("checksum"),
+                legacy_objects=int(saved["chunks_num"]),
+            )
+        # Karbor 1.x took down none; without chunks_num it did not come to the end.
+        properties = fields.pop("properties", {})
         return cls(
             image_id=saved["resource_id"],
             fields=fields,
@@ -98,7 +113,7 @@ class SavedImage:
         :raises BankDataCorrupted: when there is none or its data is missing
         """
         saved = cls.find(section)
-        if saved is None or saved.hash_value is None:
+        if saved is None or not saved.is_complete:
             raise exception.BankDataCorrupted(
                 reason=_(
                     "%(section)r holds no completely protected image. Use another "
@@ -114,8 +129,13 @@ class SavedImage:
         return {**self.fields, "properties": self.properties}
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all data is in the bank."""
+        return self.hash_value is not None or self.legacy_objects is not None
+
+    @property
     def size(self) -> int:
-        """Bytes of the data."""
+        """Bytes of the data; 0 where Karbor 1.x protected it, which did not tell."""
         return int(self.fields.get("size") or 0)
 
     def save(self, section: "BankSection") -> None:
@@ -210,10 +230,75 @@ class DataDiffers(exception.KarborException):
     retryable = True
 
 
-def hash_of_stream(section: "BankSection", algorithm: str) -> str:
+@contextlib.contextmanager
+def open_data(section: "BankSection", saved: SavedImage) -> Iterator[Any]:
+    """The data in a bank, as a file to read from.
+
+    :raises BankDataCorrupted: here or while reading, when something of it is lost or
+        damaged
+    """
+    if saved.legacy_objects == 0:
+        # Karbor 1.x under Python 2, and an image without a byte.
+        yield io.BytesIO()
+        return
+    with section.open_stream(DATA) as stream:
+        if saved.legacy_objects not in (None, stream.info.chunk_count):
+            raise exception.BankDataCorrupted(
+                reason=_(
+                    "%(section)r has %(found)d objects of data instead of %(expected)d"
+                )
+                % {
+                    "section": section,
+                    "found": stream.info.chunk_count,
+                    "expected": saved.legacy_objects,
+                }
+            )
+        yield stream
+
+
+def check_data(section: "BankSection", saved: SavedImage, progress: Any = None) -> None:
+    """Read all of the data in a bank, and check it as far as it can be.
+
+    :param progress: told the bytes
+    :raises BankDataCorrupted: when something of it is lost or damaged
+    """
+    made = (
+        None
+        if saved.legacy_objects is None or saved.hash_value is None
+        else hashlib.new(str(saved.hash_algo), usedforsecurity=False)
+    )
+    length = 0
+    with open_data(section, saved) as stream:
+        for piece in stream:
+            length += len(piece)
+            if made is not None:
+                made.update(piece)
+            if progress is not None:
+                progress.advance(len(piece))
+    if saved.legacy_objects is None and length != saved.size:
+        raise exception.BankDataCorrupted(
+            reason=_("the data has %(found)d bytes instead of %(expected)d")
+            % {"found": length, "expected": saved.size}
+        )
+    if made is not None and made.hexdigest() != saved.hash_value:
+        raise exception.BankDataCorrupted(
+            reason=_(
+                "the data of %(section)r has %(algorithm)s %(found)s, and %(expected)s "
+                "was protected"
+            )
+            % {
+                "section": section,
+                "algorithm": saved.hash_algo,
+                "found": made.hexdigest(),
+                "expected": saved.hash_value,
+            }
+        )
+
+
+def hash_of_data(section: "BankSection", saved: SavedImage, algorithm: str) -> str:
     """Hex digest over the data in a bank, by another hash than it was saved with."""
     made = hashlib.new(algorithm, usedforsecurity=False)
-    with section.open_stream(DATA) as stream:
+    with open_data(section, saved) as stream:
         for piece in stream:
             made.update(piece)
     return made.hexdigest()
