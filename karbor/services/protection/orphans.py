@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restores, verifications and operation logs whose service died."""
+"""Restores, verifications and operation logs that nobody will end."""
 
+import datetime
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from oslo_log import log as logging
 from oslo_utils import timeutils
 
+from karbor import exception
 from karbor.common import constants
 from karbor.context import get_admin_context
 from karbor.db.database import Database
-from karbor.services.protection.provider import ProviderRegistry
+from karbor.services.protection.provider import Provider, ProviderRegistry
 
 LOG = logging.getLogger(__name__)
 
+#: How long a record that nobody works on must be unchanged before it is ended while
+#: its owner lives, or when it has none: longer than a request takes to be begun.
+SAFE_AGE = datetime.timedelta(hours=1)
+
 _REASON = (
-    "The service that ran this operation died, or lost its lease, before it ended. "
-    "Run the operation again."
+    "The service that ran this operation died, lost its lease, or could not note how "
+    "it ended. Run the operation again."
 )
 _PAGE = 500
 
@@ -26,14 +33,31 @@ class OrphanReaper:
     The owner of a record is the owner of the provider's bank lease, so the same
     lease that tells a zombie checkpoint tells an orphaned record. A record of a
     provider that is not loaded here is left to a service that has it.
+
+    Two kinds of records are left behind without a dead owner, and are ended when they
+    have not changed for :data:`SAFE_AGE`: those that this process owns and runs no
+    operation for, because the database was away when the operation ended; and those
+    without an owner, because the API died before it had called.
+
+    :param is_running: whether this process runs, or will run, the operation of a
+        restore, a verification or an operation log (by id)
     """
 
-    def __init__(self, database: Database, providers: ProviderRegistry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        providers: ProviderRegistry,
+        is_running: Callable[[str], bool],
+    ) -> None:
         self._database = database
         self._providers = providers
+        self._is_running = is_running
 
     def reap(self) -> int:
-        """End every orphan; returns how many there were."""
+        """End every orphan; returns how many there were.
+
+        Records of a bank that cannot be asked wait for the next time.
+        """
         now = timeutils.utcnow(with_timezone=True)
         ended: dict[Any, dict[str, Any]] = {
             self._database.restores: {"status": constants.RESTORE_STATUS_FAILURE},
@@ -44,42 +68,83 @@ class OrphanReaper:
                 "ended_at": now,
             },
         }
+        alive: dict[tuple[str, str], bool] = {}
         return sum(
-            self._reap_from(repository, values) for repository, values in ended.items()
+            self._reap_from(repository, values, now, alive)
+            for repository, values in ended.items()
         )
 
-    def _reap_from(self, repository: Any, values: dict[str, Any]) -> int:
+    def _reap_from(
+        self,
+        repository: Any,
+        values: dict[str, Any],
+        now: datetime.datetime,
+        alive: dict[tuple[str, str], bool],
+    ) -> int:
         context = get_admin_context()
         count = 0
-        alive: dict[tuple[str, str], bool] = {}
-        marker = None
-        while True:
-            page = repository.list(
-                context,
-                all_tenants=True,
-                filters={"status": constants.OPERATION_EXE_STATE_IN_PROGRESS},
-                limit=_PAGE,
-                marker=marker,
+        for record in _in_progress(repository):
+            if not self._is_orphan(record, now, alive):
+                continue
+            # It may have ended since the page was read, and then nobody runs it.
+            present = repository.get(context, record["id"])
+            if present["status"] != constants.OPERATION_EXE_STATE_IN_PROGRESS:
+                continue
+            LOG.warning(
+                "Record %s of provider %s is orphaned: its owner %s is gone, or does "
+                "not work on it",
+                record["id"],
+                record["provider_id"],
+                record["owner_id"],
             )
-            for record in page:
-                key = (record["provider_id"], record["owner_id"])
-                if key not in alive:
-                    alive[key] = self._is_alive(*key)
-                if not alive[key]:
-                    LOG.warning(
-                        "Record %s of provider %s is orphaned: its owner %s is gone",
-                        record["id"],
-                        *key,
-                    )
-                    repository.update(context, record["id"], values)
-                    count += 1
-            if len(page) < _PAGE:
-                return count
-            marker = page[-1]["id"]
+            repository.update(context, record["id"], values)
+            count += 1
+        return count
 
-    def _is_alive(self, provider_id: str, owner_id: str | None) -> bool:
-        provider = self._providers.find(provider_id)
-        if provider is None or owner_id is None:
-            # Without an owner the API has just made it, and is about to call.
-            return True
+    def _is_orphan(
+        self,
+        record: dict[str, Any],
+        now: datetime.datetime,
+        alive: dict[tuple[str, str], bool],
+    ) -> bool:
+        provider = self._providers.find(record["provider_id"])
+        if provider is None:
+            return False
+        owner_id = record["owner_id"]
+        if owner_id is None or owner_id == provider.owner_id:
+            changed = record["updated_at"] or record["created_at"]
+            return now - changed >= SAFE_AGE and not self._is_running(record["id"])
+        key = (provider.id, owner_id)
+        if key not in alive:
+            alive[key] = _is_alive(provider, owner_id)
+        return not alive[key]
+
+
+def _in_progress(repository: Any) -> Iterator[dict[str, Any]]:
+    marker = None
+    while True:
+        # A page may hold less than was asked for and still not be the last.
+        page = repository.list(
+            get_admin_context(),
+            all_tenants=True,
+            filters={"status": constants.OPERATION_EXE_STATE_IN_PROGRESS},
+            limit=_PAGE,
+            marker=marker,
+        )
+        if not page:
+            return
+        yield from page
+        marker = page[-1]["id"]
+
+
+def _is_alive(provider: Provider, owner_id: str) -> bool:
+    try:
         return provider.is_alive(owner_id)
+    except exception.BankException as error:
+        LOG.warning(
+            "The bank of provider %s cannot say now whether owner %s is alive: %s",
+            provider.id,
+            owner_id,
+            error,
+        )
+        return True

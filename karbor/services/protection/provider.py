@@ -260,7 +260,7 @@ class ProviderRegistry:
         with self._lock:
             working = []
             for provider in self._retired:
-                if is_busy(provider) or provider.checkpoints.has_work():
+                if is_busy(provider) or _has_work(provider):
                     working.append(provider)
                 else:
                     provider.lease.stop()
@@ -385,3 +385,16 @@ class ProviderRegistry:
             providers = dict(self._providers)
             del providers[provider.id]
             self._providers = providers
+
+
+def _has_work(provider: Provider) -> bool:
+    try:
+        return provider.checkpoints.has_work()
+    except exception.BankException as error:
+        LOG.warning(
+            "The bank of the replaced provider %s cannot say now whether it has work: "
+            "%s",
+            provider.id,
+            error,
+        )
+        return True

@@ -94,8 +94,9 @@ class ProtectionService:
             Admission(self.providers, self.database, self._runner),
             Queries(self.providers, self.protectables),
         )
-        self._sweeper = ZombieSweeper(self.providers)
-        self._reaper = OrphanReaper(self.database, self.providers)
+        is_running = self._runner.is_working_on
+        self._sweeper = ZombieSweeper(self.providers, is_running)
+        self._reaper = OrphanReaper(self.database, self.providers, is_running)
         self._server: MessageHandlingServer | None = None
         self._server_lock = threading.Lock()
         self._is_stopping = False

@@ -20,6 +20,10 @@ LOG = logging.getLogger(__name__)
 #: any owner that wakes up late may take to write it.
 SAFE_AGE = datetime.timedelta(hours=1)
 
+#: How old work of this very process must be before it is ended because no operation
+#: runs that would: longer than from making a checkpoint to beginning its operation.
+OWN_GRACE = datetime.timedelta(minutes=10)
+
 _STEP = {
     states.PROTECTING: "protecting it",
     states.WAIT_COPYING: "copying to it",
@@ -58,6 +62,7 @@ class ZombieSweeper:
     :param providers: whose banks to sweep
     :param is_running: whether this process still works on a checkpoint (by id) that
         it owns; None when it always does
+    :param own_grace: work that this process has begun less long ago is left alone
     """
 
     def __init__(
@@ -65,10 +70,12 @@ class ZombieSweeper:
         providers: Providers,
         is_running: Callable[[str], bool] | None = None,
         safe_age: datetime.timedelta = SAFE_AGE,
+        own_grace: datetime.timedelta = OWN_GRACE,
     ) -> None:
         self._providers = providers
         self._is_running = is_running
         self._safe_age = safe_age
+        self._own_grace = own_grace
 
     def sweep(self) -> Swept:
         """Look at everything in work once.
@@ -113,7 +120,11 @@ class ZombieSweeper:
         entries: Iterable[WorkEntry] = store.indices.in_work()
         for entry in entries:
             if entry.owner_id == store.owner_id:
-                if self._is_running is None or self._is_running(entry.checkpoint_id):
+                if (
+                    self._is_running is None
+                    or store.clock() - entry.since < self._own_grace
+                    or self._is_running(entry.checkpoint_id)
+                ):
                     continue
             else:
                 if entry.owner_id not in alive:

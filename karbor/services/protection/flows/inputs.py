@@ -81,6 +81,19 @@ class OperationInputs:
         """The checkpoint whose state the operation changes."""
         return self.copy_checkpoint_id or self.checkpoint_id
 
+    @property
+    def ends(self) -> tuple[str | None, ...]:
+        """The ids of what says how the operation went, once it has ended.
+
+        The checkpoint that a restore or a verification reads is not among them.
+        """
+        changes = self.record_id is None
+        return (
+            self.target_checkpoint_id if changes else None,
+            self.record_id,
+            self.operation_log_id,
+        )
+
     def __str__(self) -> str:
         return f"{self.operation} of checkpoint {self.target_checkpoint_id}"
 

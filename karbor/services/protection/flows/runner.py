@@ -146,6 +146,15 @@ class OperationRunner:
                 for live in self._known
             ]
 
+    def is_working_on(self, thing_id: str) -> bool:
+        """Whether an operation runs, or waits, that will end this thing.
+
+        :param thing_id: of a checkpoint, a restore, a verification or an operation
+            log
+        """
+        with self._lock:
+            return any(thing_id in live.inputs.ends for live in self._known)
+
     def is_using(self, provider: "Provider") -> bool:
         """Whether an operation runs, or waits, that works with this provider."""
         with self._lock:

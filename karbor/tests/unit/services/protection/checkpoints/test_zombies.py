@@ -92,11 +92,15 @@ def test_each_owner_is_looked_up_once(make, sweeper, plugin):
     assert asked == ["owner-1"]
 
 
-def test_own_work_is_ended_only_when_this_process_does_not_run_it(make, collection):
+def test_own_work_is_ended_only_when_this_process_does_not_run_it(
+    make, collection, clock
+):
     running, lost = make(), make()
     ZombieSweeper(Providers(collection)).sweep()
     assert lost.status == collection.get(lost.id).status == "protecting"
     sweeper = ZombieSweeper(Providers(collection), lambda key: key == running.id)
+    assert sweeper.sweep().ended == ()
+    clock.advance(minutes=30)
     assert sweeper.sweep().ended == ((lost.id, "error"),)
     assert collection.get(running.id).status == "protecting"
     assert "stopped" in collection.get(lost.id).status_reason
