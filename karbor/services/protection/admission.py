@@ -6,26 +6,23 @@ What passes gets its checkpoint, its record and its operation log, and waits its
 turn in the runner; the caller has its answer by then.
 """
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
-from oslo_log import log as logging
-from oslo_utils import timeutils
-
 from karbor import exception
 from karbor.common import constants
-from karbor.context import RequestContext
+from karbor.context import RequestContext, get_admin_context
 from karbor.db.database import Database
 from karbor.services.protection.access import check_access
 from karbor.services.protection.checkpoint import Checkpoint
-from karbor.services.protection.flows.inputs import OperationInputs, OperationSecrets
 from karbor.services.protection.flows.runner import OperationRunner
 from karbor.services.protection.messages import Plan, RecordRequest
 from karbor.services.protection.provider import Provider, ProviderRegistry
-
-LOG = logging.getLogger(__name__)
+from karbor.services.protection.starting import OperationStarter
 
 _PAGE = 200
+_STRIPES = 16
 
 _DELETABLE = (
     constants.CHECKPOINT_STATUS_AVAILABLE,
@@ -51,7 +48,8 @@ class Admission:
     ) -> None:
         self._providers = providers
         self._database = database
-        self._runner = runner
+        self._starter = OperationStarter(database, runner)
+        self._copying = [threading.Lock() for _ in range(_STRIPES)]
 
     def protect(
         self, context: RequestContext, plan: Plan, properties: dict[str, Any]
@@ -79,7 +77,7 @@ class Admission:
             project_id=project_id,
             extra_info=properties.get("extra_info"),
         )
-        self._start(
+        self._starter.start(
             context,
             provider,
             operation=constants.OPERATION_PROTECT,
@@ -110,7 +108,7 @@ class Admission:
                 "and a password for it"
             )
         self._record(context, self._database.restores, request, provider, checkpoint)
-        self._start(
+        self._starter.start(
             context,
             provider,
             operation=constants.OPERATION_RESTORE,
@@ -132,7 +130,7 @@ class Admission:
         self._record(
             context, self._database.verifications, request, provider, checkpoint
         )
-        self._start(
+        self._starter.start(
             context,
             provider,
             operation=constants.OPERATION_VERIFY,
@@ -149,6 +147,56 @@ class Admission:
         """
         provider = self._providers.get(plan.provider_id)
         project_id = _project_of(context, plan)
+        # Two requests at once must not both find that there is no copy.
+        with self._copying[hash(plan.id) % _STRIPES]:
+            return self._copy(context, provider, project_id, plan)
+
+    def delete(
+        self, context: RequestContext, provider_id: str, checkpoint_id: str
+    ) -> None:
+        """Begin to delete a checkpoint.
+
+        :raises DeleteCheckpointNotAllowed: when it is another project's
+        :raises CheckpointNotBeDeleted: when an operation works on it or reads it
+        """
+        provider = self._providers.get(provider_id)
+        checkpoint = provider.checkpoints.get(checkpoint_id)
+        check_access(context, checkpoint, exception.DeleteCheckpointNotAllowed)
+        if checkpoint.status not in _DELETABLE:
+            raise exception.CheckpointNotBeDeleted(
+                f"The checkpoint {checkpoint_id} can not be deleted: it is "
+                f"'{checkpoint.status}'. Wait until it is one of: "
+                f"{', '.join(_DELETABLE)}."
+            )
+        self._check_not_read(provider, checkpoint)
+        try:
+            checkpoint.transition(constants.CHECKPOINT_STATUS_DELETING)
+        except exception.CheckpointTransitionRefused as error:
+            raise exception.CheckpointNotBeDeleted(str(error)) from error
+        self._starter.start(
+            context,
+            provider,
+            operation=constants.OPERATION_DELETE,
+            checkpoint=checkpoint,
+            parameters={},
+        )
+
+    def reset_state(
+        self, context: RequestContext, provider_id: str, checkpoint_id: str, state: str
+    ) -> None:
+        """Set the state of a checkpoint that nothing works on.
+
+        :raises InvalidInput: when the state is none to reset to
+        :raises CheckpointNotBeReset: when a living service works on it
+        """
+        provider = self._providers.get(provider_id)
+        checkpoint = provider.checkpoints.get(checkpoint_id)
+        check_access(context, checkpoint, exception.AccessCheckpointNotAllowed)
+        checkpoint.reset(state)
+
+    def _copy(
+        self, context: RequestContext, provider: Provider, project_id: str, plan: Plan
+    ) -> list[dict[str, str]]:
         checkpoints = list(_all_of_plan(provider, project_id, plan.id))
         copied = {
             checkpoint.copied_from
@@ -171,60 +219,40 @@ class Admission:
                 status=constants.CHECKPOINT_STATUS_WAIT_COPYING,
                 copied_from=source.id,
             )
-            self._start(
+            self._starter.start(
                 context,
                 provider,
                 operation=constants.OPERATION_COPY,
                 checkpoint=source,
                 parameters=plan.parameters,
-                copy_checkpoint_id=target.id,
+                copy=target,
             )
             pairs.append(
                 {"checkpoint_protect_id": source.id, "checkpoint_copy_id": target.id}
             )
         return pairs
 
-    def delete(
-        self, context: RequestContext, provider_id: str, checkpoint_id: str
-    ) -> None:
-        """Begin to delete a checkpoint.
-
-        :raises DeleteCheckpointNotAllowed: when it is another project's
-        :raises CheckpointNotBeDeleted: when an operation works on it
-        """
-        provider = self._providers.get(provider_id)
-        checkpoint = provider.checkpoints.get(checkpoint_id)
-        check_access(context, checkpoint, exception.DeleteCheckpointNotAllowed)
-        if checkpoint.status not in _DELETABLE:
-            raise exception.CheckpointNotBeDeleted(
-                f"The checkpoint {checkpoint_id} can not be deleted: it is "
-                f"'{checkpoint.status}'. Wait until it is one of: "
-                f"{', '.join(_DELETABLE)}."
+    def _check_not_read(self, provider: Provider, checkpoint: Checkpoint) -> None:
+        """Refuse to take away what an operation reads just now."""
+        for what, repository in (
+            ("restore", self._database.restores),
+            ("verification", self._database.verifications),
+        ):
+            records = repository.list(
+                get_admin_context(),
+                all_tenants=True,
+                filters={
+                    "checkpoint_id": checkpoint.id,
+                    "status": constants.RESTORE_STATUS_IN_PROGRESS,
+                },
             )
-        try:
-            checkpoint.transition(constants.CHECKPOINT_STATUS_DELETING)
-        except exception.CheckpointTransitionRefused as error:
-            raise exception.CheckpointNotBeDeleted(str(error)) from error
-        self._start(
-            context,
-            provider,
-            operation=constants.OPERATION_DELETE,
-            checkpoint=checkpoint,
-            parameters={},
-        )
-
-    def reset_state(
-        self, context: RequestContext, provider_id: str, checkpoint_id: str, state: str
-    ) -> None:
-        """Set the state of a checkpoint that nothing works on.
-
-        :raises InvalidInput: when the state is none to reset to
-        :raises CheckpointNotBeReset: when a living service works on it
-        """
-        provider = self._providers.get(provider_id)
-        checkpoint = provider.checkpoints.get(checkpoint_id)
-        check_access(context, checkpoint, exception.AccessCheckpointNotAllowed)
-        checkpoint.reset(state)
+            # One without an owner is not admitted yet, and will not be.
+            for record in records:
+                if record["owner_id"] is not None:
+                    raise _is_read(checkpoint, f"{what} {record['id']}")
+        for working in provider.checkpoints.working():
+            if working.copied_from == checkpoint.id and working.status in _COPY_COUNTS:
+                raise _is_read(checkpoint, f"copy {working.id}")
 
     def _examine(
         self, context: RequestContext, request: RecordRequest, operation: str
@@ -278,54 +306,12 @@ class Admission:
                 reason=f"record {request.id} is for checkpoint "
                 f"{known['checkpoint_id']}, not for {checkpoint.id}"
             )
+        if known["owner_id"] is not None:
+            raise exception.InvalidInput(
+                reason=f"record {request.id} was begun already and is "
+                f"'{known['status']}'; make a new one"
+            )
         repository.update(context, request.id, values)
-
-    def _start(
-        self,
-        context: RequestContext,
-        provider: Provider,
-        *,
-        operation: str,
-        checkpoint: Checkpoint,
-        parameters: dict[str, Any],
-        plan: dict[str, Any] | None = None,
-        record_id: str | None = None,
-        copy_checkpoint_id: str | None = None,
-        restore_target: str | None = None,
-        restore_auth: dict[str, Any] | None = None,
-    ) -> None:
-        log = self._database.operation_logs.create(
-            context,
-            {
-                "project_id": checkpoint.project_id,
-                "operation_type": operation,
-                "checkpoint_id": copy_checkpoint_id or checkpoint.id,
-                "plan_id": checkpoint.protection_plan.get("id"),
-                "provider_id": provider.id,
-                "restore_id": record_id
-                if operation == constants.OPERATION_RESTORE
-                else None,
-                "status": constants.OPERATION_EXE_STATE_IN_PROGRESS,
-                "started_at": timeutils.utcnow(with_timezone=True),
-                "owner_id": provider.owner_id,
-                "extra_info": {},
-            },
-        )
-        self._runner.submit(
-            OperationInputs(
-                operation=operation,
-                provider_id=provider.id,
-                checkpoint_id=checkpoint.id,
-                context=context.to_plain(),
-                parameters=parameters,
-                plan=plan,
-                record_id=record_id,
-                operation_log_id=log["id"],
-                copy_checkpoint_id=copy_checkpoint_id,
-                restore_target=restore_target,
-            ),
-            OperationSecrets(context=context, restore_auth=restore_auth),
-        )
 
 
 def _project_of(context: RequestContext, plan: Plan) -> str:
@@ -340,6 +326,13 @@ def _project_of(context: RequestContext, plan: Plan) -> str:
             f"{context.project_id}"
         )
     return project_id
+
+
+def _is_read(checkpoint: Checkpoint, what: str) -> exception.CheckpointNotBeDeleted:
+    return exception.CheckpointNotBeDeleted(
+        f"The checkpoint {checkpoint.id} can not be deleted: {what} reads it. Wait "
+        "until that has ended."
+    )
 
 
 def _check_distinct(plan: Plan) -> None:

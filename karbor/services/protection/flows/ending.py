@@ -200,10 +200,17 @@ def first_error(flow_failures: Mapping[str, Failure]) -> BaseException | None:
 
 
 def saved_graph(live: LiveOperation) -> ResourceGraph:
-    """The graph that the checkpoint keeps.
+    """The graph of the checkpoint that the operation reads.
 
+    :raises CheckpointNotAvailable: when it is no longer what it was when the
+        operation was asked for, such as being deleted
     :raises FlowError: when it keeps none
     """
+    if live.checkpoint.status != constants.CHECKPOINT_STATUS_AVAILABLE:
+        raise exception.CheckpointNotAvailable(
+            f"The checkpoint {live.checkpoint.id} is not available any more: it is "
+            f"'{live.checkpoint.status}'."
+        )
     graph = live.checkpoint.resource_graph
     if graph is None:
         raise exception.FlowError(

@@ -410,10 +410,22 @@ def test_two_resources_of_one_id_are_refused(make_world):
 
 
 @pytest.mark.parametrize("operation", ["restore", "verify", "copy"])
+def test_a_checkpoint_whose_deletion_began_meanwhile_is_not_read(make_world, operation):
+    world = make_world(PAIR)
+    inputs = inputs_for(world, operation)
+    world.provider.checkpoints.get(inputs.checkpoint_id).transition("deleting")
+
+    assert not world.submit(inputs).result(60)
+    assert "not available any more" in world.log_of(inputs)["error_info"]
+    assert world.trace.starts() == []
+
+
+@pytest.mark.parametrize("operation", ["restore", "verify", "copy"])
 def test_a_checkpoint_without_a_graph_is_an_error(make_world, operation):
     world = make_world(PAIR)
     inputs = inputs_for(world, operation)
     bare = world.checkpoint([thing(0)])
+    bare.transition("available")
     inputs = OperationInputs.from_dict({**inputs.to_dict(), "checkpoint_id": bare.id})
 
     assert not world.submit(inputs).result(60)
