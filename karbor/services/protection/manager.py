@@ -47,6 +47,8 @@ def _rpc_method(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def wrapper(self: Any, context: RequestContext, **arguments: Any) -> Any:
+        # Threads are used again: without this, log lines name an earlier request.
+        context.update_store()
         try:
             values = rpc.plain(arguments)
             try:

@@ -9,13 +9,14 @@ import uuid
 
 import pytest
 from oslo_config import cfg
+from oslo_context import context as oslo_context
 
 import karbor.tests
 from karbor import exception, rpc
 from karbor.common import config
 from karbor.context import RequestContext
 from karbor.db import migration
-from karbor.services.protection import messages, service
+from karbor.services.protection import manager, messages, service
 from karbor.services.protection.rpcapi import ProtectionAPI
 
 SAMPLES = json.loads(
@@ -343,3 +344,18 @@ def test_the_call_returns_before_the_graph_of_ten_thousand_resources_is_built(ca
         time.sleep(0.2)
         shown = caller.api.show_checkpoint(OWNER, PROVIDER, checkpoint_id)
     assert shown["status"] == "available"
+
+
+def test_log_lines_of_an_answer_carry_its_own_request_not_an_earlier_one():
+    class Remembering:
+        def __init__(self):
+            self.requests = []
+
+        def list_providers(self, **_page):
+            self.requests.append(oslo_context.get_current().request_id)
+
+    queries = Remembering()
+    endpoint = manager.ProtectionManager(None, queries)
+    for request_id in ("req-first", "req-second"):
+        endpoint.list_providers(RequestContext(request_id=request_id, overwrite=False))
+    assert queries.requests == ["req-first", "req-second"]
