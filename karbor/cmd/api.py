@@ -7,14 +7,13 @@ import threading
 from collections.abc import Sequence
 
 from oslo_config import cfg
-from oslo_db import exception as db_exception
 from oslo_log import log as logging
 
 from karbor.api.app import create_app
 from karbor.api.server import Server
+from karbor.cmd import starting
 from karbor.common import config
 from karbor.db.database import Database
-from karbor.db.migration import DatabaseOutOfDate
 from karbor.services.protection.rpcapi import ProtectionAPI
 
 LOG = logging.getLogger(__name__)
@@ -29,18 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         conf = config.init(
             sys.argv[1:] if argv is None else argv, "karbor-api", conf=cfg.CONF
         )
+        starting.check_values(conf)
         database = Database(conf)
         database.check_schema()
         server = Server(conf, create_app(conf, ProtectionAPI(conf), database))
         server.start()
-    except (
-        cfg.Error,
-        OSError,
-        ValueError,
-        DatabaseOutOfDate,
-        db_exception.DBError,
-    ) as error:
-        print(f"karbor-api cannot start: {error}", file=sys.stderr)
+    except starting.ERRORS as error:
+        print(f"karbor-api cannot start: {starting.explain(error)}", file=sys.stderr)
         return 1
     asked_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

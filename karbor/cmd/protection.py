@@ -9,6 +9,7 @@ from cotyledon.types import WorkerId
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from karbor.cmd import starting
 from karbor.common import config
 from karbor.services.protection import service
 
@@ -43,11 +44,18 @@ class ProtectionDaemon(cotyledon.Service):
 
 
 def main() -> None:
-    """Run until SIGTERM."""
+    """Run until SIGTERM.
+
+    :raises SystemExit: with code 1 and one sentence, when it cannot start
+    """
     conf = cfg.CONF
     oslo_config_glue.register_opts(conf)
     service.register_opts(conf)
-    config.init(sys.argv[1:], service.BINARY, conf)
+    with starting.reporting(service.BINARY):
+        config.init(sys.argv[1:], service.BINARY, conf)
+        starting.check_values(conf)
+        starting.check_transport(conf)
+        starting.check_database(conf)
     conf.set_default("graceful_shutdown_timeout", conf.drain_timeout + 30)
     manager = cotyledon.ServiceManager()
     manager.add(ProtectionDaemon, workers=1, args=(conf,))

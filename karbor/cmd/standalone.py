@@ -17,6 +17,7 @@ from oslo_log import log as logging
 from karbor import rpc
 from karbor.api import server
 from karbor.api.app import create_app
+from karbor.cmd import starting
 from karbor.common import config
 from karbor.db import migration
 from karbor.db import options as db_options
@@ -106,7 +107,10 @@ def prepare(conf: cfg.ConfigOpts) -> None:
 
 
 def main() -> None:
-    """Run until SIGTERM or Ctrl-C."""
+    """Run until SIGTERM or Ctrl-C.
+
+    :raises SystemExit: with code 1 and one sentence, when it cannot start
+    """
     conf = cfg.CONF
     oslo_config_glue.register_opts(conf)
     service.register_opts(conf)
@@ -114,8 +118,11 @@ def main() -> None:
     server.register_opts(conf)
     db_options.register_opts(conf)
     conf.register_cli_opts(CLI_OPTS)
-    config.init(sys.argv[1:], BINARY, conf)
-    prepare(conf)
+    with starting.reporting(BINARY):
+        config.init(sys.argv[1:], BINARY, conf)
+        starting.check_values(conf)
+        prepare(conf)
+        starting.check_address(conf.osapi_karbor_listen, conf.osapi_karbor_listen_port)
     conf.set_default("graceful_shutdown_timeout", conf.drain_timeout + 30)
     manager = cotyledon.ServiceManager()
     manager.add(Standalone, workers=1, args=(conf,))

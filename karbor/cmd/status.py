@@ -7,12 +7,18 @@ from typing import Any
 from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
 
+from karbor.cmd import starting
 from karbor.common import config
 from karbor.db import migration
 from karbor.db import options as db_options
 from karbor.services.protection import provider
 from karbor.services.protection.protectable_registry import ProtectableRegistry
 from karbor.services.protection.provider import ProviderRegistry
+
+_NO_PROVIDER = (
+    "No provider is enabled: put one into the folder that provider_config_dir names, "
+    "with 'enabled = True'."
+)
 
 
 class Checks(upgradecheck.UpgradeCommands):
@@ -22,7 +28,13 @@ class Checks(upgradecheck.UpgradeCommands):
         self._conf = conf
 
     def _check_database(self) -> upgradecheck.Result:
-        current, head = migration.version(self._conf), migration.head()
+        try:
+            current, head = migration.version(self._conf), migration.head()
+        except starting.ERRORS as error:
+            return upgradecheck.Result(
+                upgradecheck.Code.FAILURE,
+                f"The database cannot be asked: {starting.explain(error)}",
+            )
         if current == head:
             return upgradecheck.Result(upgradecheck.Code.SUCCESS)
         return upgradecheck.Result(
@@ -42,8 +54,7 @@ class Checks(upgradecheck.UpgradeCommands):
         if not registry.list():
             return upgradecheck.Result(
                 upgradecheck.Code.WARNING,
-                "No provider is enabled: put one into the folder that "
-                "provider_config_dir names.",
+                _NO_PROVIDER,
             )
         return upgradecheck.Result(upgradecheck.Code.SUCCESS)
 
@@ -77,6 +88,8 @@ def show_providers(conf: cfg.ConfigOpts) -> int:
             print(f"        {resource_type}: {plugin}")
     for failure in registry.failures:
         print(f"FAILED  {failure}")
+    if not registry.list() and not registry.failures:
+        print(_NO_PROVIDER)
     return 2 if registry.failures else 0
 
 
@@ -113,11 +126,17 @@ def _register_commands(conf: cfg.ConfigOpts) -> None:
 
 
 def main() -> int:
-    """Run one command; 0 is well, 1 a warning, 2 a failure."""
+    """Run one command; 0 is well, 1 a warning, 2 a failure.
+
+    :raises SystemExit: with code 1 and one sentence for a configuration that cannot
+        be read
+    """
     conf = cfg.CONF
     provider.register_opts(conf)
     db_options.register_opts(conf)
     _register_commands(conf)
-    config.init(sys.argv[1:], "karbor-status", conf)
-    upgradecheck.CONF = conf
-    return conf.command.action_fn()
+    with starting.reporting("karbor-status", "cannot be run"):
+        config.init(sys.argv[1:], "karbor-status", conf)
+        starting.check_values(conf)
+        upgradecheck.CONF = conf
+        return int(conf.command.action_fn())
