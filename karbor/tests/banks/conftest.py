@@ -13,6 +13,7 @@ from karbor.tests.banks.sql_databases import (
     sql_servers,
     sql_url,
 )
+from karbor.tests.servers.s3 import Moto
 from karbor.tests.servers.swift import Swift
 
 __all__ = [
@@ -29,6 +30,18 @@ __all__ = [
 def swift_server():
     with Swift() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server():
+    with Moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["swift", "moto"])
+def s3_server(request):
+    """Each server that speaks S3."""
+    return request.getfixturevalue(f"{request.param}_server")
 
 
 @pytest.fixture

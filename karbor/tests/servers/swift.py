@@ -2,13 +2,19 @@
 """A private Swift, by ``tools/swift_lab.py``."""
 
 import contextlib
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from swiftclient import client as swift
 
-from karbor.tests.servers.server import LOOPBACK, Server, free_port
+from karbor.tests.servers.server import (
+    LOOPBACK,
+    Server,
+    ServerFailed,
+    free_port,
+)
 
 _TOOL = Path(__file__).resolve().parents[3] / "tools" / "swift_lab.py"
 
@@ -56,7 +62,14 @@ class Swift(Server):
                 member.resume()
 
     def _prepare(self) -> None:
-        """The tool makes all that it needs, Swift's virtual environment too."""
+        result = subprocess.run(
+            [sys.executable, str(_TOOL), "install"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if result.returncode:
+            raise ServerFailed(f"Installing Swift failed:\n{result.stdout}")
 
     def _launch(self) -> None:
         command = [sys.executable, str(_TOOL), "--base", str(self.folder / "swift")]
