@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from karbor import exception
 from karbor.services.protection.administration.checkpoint_check import (
-    Checking,
     CheckpointCheck,
     checkpoint_ids,
 )
@@ -22,9 +21,10 @@ from karbor.services.protection.administration.listings import (
     is_dangling,
     listing_keys,
 )
+from karbor.services.protection.administration.resource_check import Checking
 from karbor.services.protection.administration.stream_check import raise_if_away
-from karbor.services.protection.administration.walking import Walk, names_below
 from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.walking import Walk, names_below
 from karbor.services.protection.checkpoints import indices
 from karbor.services.protection.checkpoints.store import CheckpointStore, utc_now
 

@@ -16,6 +16,7 @@ class Kind(enum.StrEnum):
     INDEX = "index"
     GRAPH = "graph"
     STATUSES = "statuses"
+    INVENTORY = "inventory"
     LISTING = "listing"
     WORK = "work"
     STREAM = "stream"

@@ -6,8 +6,8 @@ import datetime
 from collections.abc import Iterator
 
 from karbor import exception
-from karbor.services.protection.administration.walking import Walk
 from karbor.services.protection.bank.sections import BankSection
+from karbor.services.protection.bank.walking import Walk
 from karbor.services.protection.checkpoints import indices
 from karbor.services.protection.checkpoints.store import INDEX, CheckpointStore
 from karbor.services.protection.checkpoints.timestamps import parse_timestamp

@@ -13,8 +13,8 @@ from karbor.services.protection.administration.listings import (
     listing_keys,
     workers,
 )
-from karbor.services.protection.administration.walking import Walk
 from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.walking import Walk
 from karbor.services.protection.checkpoints import indices, states
 from karbor.services.protection.checkpoints.record import CheckpointRecord
 from karbor.services.protection.checkpoints.store import CheckpointStore, utc_now

@@ -7,9 +7,9 @@ from typing import Any
 
 from karbor import exception
 from karbor.services.protection.administration.checkpoint_check import checkpoint_ids
-from karbor.services.protection.administration.walking import Walk, names_below
 from karbor.services.protection.bank.sections import Bank, BankSection
 from karbor.services.protection.bank.streams import manifest
+from karbor.services.protection.bank.walking import Walk, names_below
 from karbor.services.protection.checkpoints.store import CheckpointStore
 
 UNREADABLE = "unreadable"

@@ -9,10 +9,10 @@ from typing import Any
 from karbor import exception
 from karbor.services.protection.administration.depth import Depth
 from karbor.services.protection.administration.findings import Kind, Report
-from karbor.services.protection.administration.walking import Presence
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.streams import codecs, manifest
 from karbor.services.protection.bank.streams.stored import PlacedChunk, StoredStream
+from karbor.services.protection.bank.walking import Presence
 
 #: Takes ``kind``, ``reason``, ``key`` (in the section), and ``chunk`` if it is one.
 Damaged = Callable[..., None]

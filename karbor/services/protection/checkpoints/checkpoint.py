@@ -11,6 +11,7 @@ from karbor import exception
 from karbor.services.protection.bank import keys, sealing
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.checkpoints import indices, states
+from karbor.services.protection.checkpoints import inventory as inventories
 from karbor.services.protection.checkpoints.record import CheckpointRecord
 from karbor.services.protection.checkpoints.store import INDEX, CheckpointStore
 from karbor.services.protection.graph import ResourceGraph
@@ -18,6 +19,7 @@ from karbor.services.protection.graph import ResourceGraph
 _RESOURCE_DATA = "resource-data"
 _RESOURCE_GRAPH = "resource-graph"
 _RESOURCES_STATUS = "resources-status"
+_INVENTORY = "inventory"
 
 
 class Checkpoint:
@@ -123,6 +125,25 @@ class Checkpoint:
         name = self._record.resources_status
         return {} if name is None else dict(self._read_part(name) or {})
 
+    @property
+    def inventory(self) -> dict[str, inventories.ResourceInventory] | None:
+        """The names of all that the resources keep; reads the bank.
+
+        None before it was available.
+
+        :raises CheckpointUnreadable: when the index names one that cannot be read
+        """
+        name = self._record.inventory
+        value = None if name is None else self._read_part(name)
+        if value is None:
+            return None
+        try:
+            return inventories.from_json(value)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise exception.CheckpointUnreadable(
+                checkpoint_id=self.id, reason=f"its object {name}: {error!r}"
+            ) from error
+
     def get_resource_bank_section(
         self, resource_id: str, is_writable: bool = True
     ) -> BankSection:
@@ -168,7 +189,14 @@ class Checkpoint:
             if status in states.WORKING and self.status not in states.WORKING:
                 # Before the commit, so that no crash leaves it in work unseen.
                 self._store.indices.begin_work(present, owner_id, self._store.clock())
-            self._write(present, status=status, status_reason=reason, owner_id=owner_id)
+            changes: dict[str, Any] = {
+                "status": status,
+                "status_reason": reason,
+                "owner_id": owner_id,
+            }
+            if status == states.AVAILABLE:
+                changes["inventory"] = self._put_inventory()
+            self._write(present, **changes)
             if status not in states.WORKING:
                 self._store.finish_work(self.id, owner_id)
 
@@ -301,15 +329,24 @@ class Checkpoint:
         self._check_owned()
         with self._store.exclusively(self.id):
             present = self._store.confirm(self._record)
-            # Says whose it is, so that no other checkpoint's can take its place.
-            part = {"checkpoint_id": self.id, "object": name, "body": value}
-            self._section.update_object(name, sealing.seal(part))
+            self._put_part(name, value)
             before = getattr(present, field)
             if before == name:
                 return
             self._write(present, **{field: name})
         if before is not None:
             indices.delete_if_there(self._section, before)
+
+    def _put_inventory(self) -> str:
+        name = f"{_INVENTORY}/{self._attempt}"
+        section = self._section.get_sub_section(_RESOURCE_DATA, is_writable=False)
+        self._put_part(name, inventories.to_json(inventories.take(section)))
+        return name
+
+    def _put_part(self, name: str, value: Any) -> None:
+        # Says whose it is, so that no other checkpoint's can take its place.
+        part = {"checkpoint_id": self.id, "object": name, "body": value}
+        self._section.update_object(name, sealing.seal(part))
 
     def _read_part(self, name: str) -> Any:
         try:

@@ -25,6 +25,7 @@ _OPTIONAL_STRINGS = (
     "copied_from",
     "resource_graph",
     "resources_status",
+    "inventory",
 )
 
 
@@ -42,6 +43,8 @@ class CheckpointRecord:
         the graph is saved
     :param resources_status: the name of the object that holds status and reason of
         each resource
+    :param inventory: the name of the object that holds the names of all that the
+        resources keep, None before the checkpoint is ``available``
     :param legacy: of a checkpoint of Karbor 1.x, what its index had that this one
         keeps elsewhere: ``timestamp`` as it is in its old keys, and
         ``resource_graph``, the graph itself
@@ -60,6 +63,7 @@ class CheckpointRecord:
     copied_from: str | None = None
     resource_graph: str | None = None
     resources_status: str | None = None
+    inventory: str | None = None
     legacy: Mapping[str, Any] | None = None
 
     @property

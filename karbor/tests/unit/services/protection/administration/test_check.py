@@ -87,11 +87,8 @@ def test_a_flipped_bit_is_found_in_every_file_of_a_bank(bank, protect, folder):
 
 
 def test_a_missing_file_is_found_whichever_it_is(bank, protect, folder):
-    """But for a plain object of a plugin: only the plugin knows that it was there."""
     protect(), protect(seed=2)
     for path in files(folder):
-        if path.name == "metadata":
-            continue
         away = folder.parent / "away"
         path.rename(away)
         found = damage(check(bank, Depth(Level.OBJECTS)))
@@ -99,6 +96,24 @@ def test_a_missing_file_is_found_whichever_it_is(bank, protect, folder):
         assert any(names(one, place) for one in found), (path, found)
         path.parent.mkdir(parents=True, exist_ok=True)
         away.rename(path)
+    assert check(bank).is_sound
+
+
+def test_a_resource_of_which_nothing_is_left_is_found(bank, protect):
+    checkpoint = protect()
+    checkpoint.get_resource_bank_section("v1").delete_all()
+    found = damage(check(bank))
+    assert {(one.resource_id, one.kind) for one in found} == {
+        ("v1", Kind.OBJECT),
+        ("v1", Kind.STREAM),
+    }
+
+
+def test_what_a_plugin_adds_later_is_no_damage(bank, protect):
+    section = protect().get_resource_bank_section("v1")
+    section.update_object("notes/1/image", {"token": "x"})
+    assert check(bank).is_sound
+    section.delete_object("notes/1/image")
     assert check(bank).is_sound
 
 
@@ -113,15 +128,15 @@ def test_swapped_chunks_are_both_found(bank, protect, folder):
     assert {one.kind for one in found} == {Kind.CHUNK}
 
 
-@pytest.mark.parametrize("part", ["resource-graph", "resources-status"])
-def test_another_checkpoints_graph_or_statuses_are_found(bank, protect, folder, part):
+@pytest.mark.parametrize("part", ["inventory", "resource-graph", "resources-status"])
+def test_another_checkpoints_part_is_found(bank, protect, folder, part):
     one, other = protect(), protect(seed=2)
     [mine] = files(folder / "checkpoints" / one.id / part)
     [foreign] = files(folder / "checkpoints" / other.id / part)
     shutil.copy(foreign, mine)
     [found] = damage(check(bank))
     assert found.checkpoint_id == one.id
-    assert found.kind in (Kind.GRAPH, Kind.STATUSES)
+    assert found.kind in (Kind.GRAPH, Kind.STATUSES, Kind.INVENTORY)
 
 
 def test_all_damaged_chunks_of_a_stream_are_named(bank, protect, folder):
