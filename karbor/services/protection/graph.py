@@ -2,6 +2,7 @@
 """Resources and what they depend on."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -17,11 +18,24 @@ DependentsOf = Callable[[Sequence[Resource]], Mapping[Resource, Sequence[Resourc
 _NAMED_OF_CYCLE = 5
 
 
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, slots=True)
+class GraphNode:
+    """A resource as plugins of Karbor 1.x find it in ``checkpoint.resource_graph``.
+
+    Two nodes are equal when they are one: to compare or show all that is below them
+    would recurse.
+    """
+
+    value: Resource
+    child_nodes: "tuple[GraphNode, ...]"
+
+
 @dataclasses.dataclass(frozen=True)
 class ResourceGraph:
     """Resources, each once, and their dependencies; it has no cycle.
 
-    Nothing here recurses, so a chain may be as long as memory allows.
+    Nothing here recurses, so a chain may be as long as memory allows. Iterating gives
+    a :class:`GraphNode` for each root, as the graph of Karbor 1.x was a list of them.
 
     :param resources: distinct resources. :meth:`build` and :meth:`from_json` put
         each after all that it depends on; the constructor takes any order.
@@ -102,6 +116,22 @@ class ResourceGraph:
 
     def __len__(self) -> int:
         return len(self.resources)
+
+    def __iter__(self) -> Iterator[GraphNode]:
+        return iter(self._root_nodes)
+
+    @functools.cached_property
+    def _root_nodes(self) -> tuple[GraphNode, ...]:
+        # Kept, as a plugin may look through them for each resource.
+        nodes: dict[int, GraphNode] = {}
+        order = _children_first(
+            self.resources, self.dependencies, range(len(self.resources))
+        )
+        for index in order:
+            children = tuple(nodes[child] for child in self.dependencies[index])
+            nodes[index] = GraphNode(self.resources[index], children)
+        inner = {child for needed in self.dependencies for child in needed}
+        return tuple(node for index, node in nodes.items() if index not in inner)
 
     @property
     def roots(self) -> tuple[Resource, ...]:

@@ -110,10 +110,13 @@ class OrphanReaper:
         provider = self._providers.find(record["provider_id"])
         if provider is None:
             return False
+        # Also under an owner of before: its provider may have been replaced.
+        if self._is_running(record["id"]):
+            return False
         owner_id = record["owner_id"]
         if owner_id is None or owner_id == provider.owner_id:
             changed = record["updated_at"] or record["created_at"]
-            return now - changed >= SAFE_AGE and not self._is_running(record["id"])
+            return now - changed >= SAFE_AGE
         key = (provider.id, owner_id)
         if key not in alive:
             alive[key] = _is_alive(provider, owner_id)

@@ -208,3 +208,24 @@ def test_dependencies_outside_of_the_graph_are_refused():
         ResourceGraph((resource(0),), ((1,),))
     with pytest.raises(exception.InvalidResourceGraph, match="1 resources but 0"):
         ResourceGraph((resource(0),), ())
+
+
+def test_plugins_of_karbor_1_find_the_nodes_below_the_roots():
+    graph = built({0: [1, 2], 1: [2], 2: [], 3: []}, roots=[0, 3])
+
+    nodes = {node.value.id: node for node in graph}
+    assert nodes.keys() == {"id-0", "id-3"}
+    one, two = nodes["id-0"].child_nodes
+    assert [one.value.id, two.value.id] == ["id-1", "id-2"]
+    assert one.child_nodes == (two,)
+    assert nodes["id-3"].child_nodes == two.child_nodes == ()
+
+
+def test_the_nodes_of_a_long_chain_need_no_recursion():
+    (root,) = built({n: [n + 1] if n < 20_000 else [] for n in range(20_001)}, [0])
+
+    depth = 0
+    while root.child_nodes:
+        (root,) = root.child_nodes
+        depth += 1
+    assert depth == 20_000

@@ -275,8 +275,10 @@ def test_a_record_that_no_service_ever_took_is_ended(running, monkeypatch):
 
 def test_records_of_running_operations_are_left_alone(running, monkeypatch):
     monkeypatch.setattr(orphans, "SAFE_AGE", datetime.timedelta(0))
-    record_id = running.record(running.database.restores, running.checkpoint())
-    monkeypatch.setattr(running.reaper(), "_is_running", lambda it: it == record_id)
+    checkpoint = running.checkpoint()
+    for owner_id in (running.provider.owner_id, "of a provider that was replaced"):
+        running.record(running.database.restores, checkpoint, owner_id=owner_id)
+    monkeypatch.setattr(running.reaper(), "_is_running", lambda record_id: True)
     assert running.reaper().reap() == 0
 
 
