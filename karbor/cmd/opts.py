@@ -55,7 +55,8 @@ def list_provider_opts() -> Options:
     """The options of a provider's file, by group: its own and its plugins'.
 
     Plugins are found as the service finds them. One that gives its options to the
-    samples has ``GROUP`` and ``OPTS`` in its package.
+    samples has ``GROUP`` and ``OPTS`` in its package; ``OTHER_OPTS`` are options by
+    group that it reads besides.
     """
     found: dict[str, list[Any]] = {
         provider_file.GROUP: list(provider_file.PROVIDER_OPTS)
@@ -65,6 +66,8 @@ def list_provider_opts() -> Options:
         for module in (plugin, *_modules_beside(plugin)):
             if hasattr(module, "GROUP") and hasattr(module, "OPTS"):
                 found[module.GROUP] = list(module.OPTS)
+            for group, options in getattr(module, "OTHER_OPTS", {}).items():
+                found[group] = list(options)
     for point in metadata.entry_points(group="karbor.bank_decorators"):
         decorator = point.load()
         if decorator.group is not None:

@@ -60,6 +60,8 @@ OPTS = [
     ),
     *LEASE_OPTS,
 ]
+#: By group: what else the plugin reads.
+OTHER_OPTS = {s3_client.GROUP: s3_client.OPTS}
 
 # Metadata of an object: what its body is, and its MD5 in hex. The ETag is the MD5 only
 # where the store does not encrypt.

@@ -33,6 +33,7 @@ from karbor.services.protection.bank_plugins.swift.account import (
     Request,
     SwiftAccount,
 )
+from karbor.services.protection.clients import swift as swift_client
 
 LOG = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ OPTS = [
     ),
     *LEASE_OPTS,
 ]
+#: By group: what else the plugin reads.
+OTHER_OPTS = {login.GROUP: [*swift_client.OPTIONS.options, *login.OPTS]}
 
 #: Says what a body is; see :mod:`.object_store.values`.
 _KIND = "X-Object-Meta-Karbor-Value"
