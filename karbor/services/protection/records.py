@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 from oslo_log import log as logging
 from oslo_utils import strutils, timeutils
 
+from karbor import exception
 from karbor.context import RequestContext, get_admin_context
 
 LOG = logging.getLogger(__name__)
@@ -71,6 +72,12 @@ class LiveRecord:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._row.get('id')}>"
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the database knows all that was changed; waits for a write."""
+        with self._write_lock:
+            return self._repository is None or not self._changed
+
     def change(self, **fields: Any) -> None:
         """Set fields; :meth:`save` or :meth:`flush` writes them."""
         with self._lock:
@@ -81,12 +88,15 @@ class LiveRecord:
         """Write what changed, unless that was done within the last second.
 
         A write that fails is logged and left to the next one: a hook must not fail
-        because a status could not be noted.
+        because a status could not be noted. When the row is gone there is no next one.
         """
         if self._clock() < self._next_write:
             return
         try:
             self.flush()
+        except exception.NotFound as error:
+            LOG.warning("%r is no longer kept: %s", self, error)
+            self._repository = None
         except Exception:
             LOG.exception("Writing %r failed; it is tried again", self)
 

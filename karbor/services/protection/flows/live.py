@@ -18,6 +18,7 @@ from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.inputs import OperationInputs, OperationSecrets
 from karbor.services.protection.progress import OperationProgress
 from karbor.services.protection.records import (
+    LiveRecord,
     OperationLogRecord,
     RestoreRecord,
     VerificationRecord,
@@ -259,6 +260,11 @@ class LiveOperation:
         self.log.flush()
         if self.record is not None:
             self.record.flush()
+
+    def unwritten_records(self) -> list[LiveRecord]:
+        """The records that were loaded and could not be written at the end."""
+        loaded = (self.__dict__.get("log"), self.__dict__.get("record"))
+        return [record for record in loaded if record and not record.is_written]
 
     def _note_progress(self) -> None:
         self.log.note(progress=self.progress.snapshot())

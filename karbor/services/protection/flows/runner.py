@@ -36,6 +36,7 @@ from karbor.services.protection.flows.storage import VolatileBackend
 
 if TYPE_CHECKING:
     from karbor.services.protection.provider import Provider
+    from karbor.services.protection.records import LiveRecord
 
 LOG = logging.getLogger(__name__)
 
@@ -105,6 +106,8 @@ class OperationRunner:
         )
         self._lock = threading.Lock()
         self._known: dict[LiveOperation, futures.Future] = {}
+        #: Of operations that ended while the database was away.
+        self._unwritten: list[LiveRecord] = []
         self._is_draining = False
         self._is_over = threading.Event()
         self._reporter: threading.Thread | None = None
@@ -153,7 +156,9 @@ class OperationRunner:
             log
         """
         with self._lock:
-            return any(thing_id in live.inputs.ends for live in self._known)
+            return any(thing_id in live.inputs.ends for live in self._known) or any(
+                thing_id == record.id for record in self._unwritten
+            )
 
     def is_using(self, provider: "Provider") -> bool:
         """Whether an operation runs, or waits, that works with this provider."""
@@ -208,6 +213,17 @@ class OperationRunner:
             for live in running:
                 if not live.is_ended:
                     ending.attempt(live, "reporting progress", live.report)
+            self._write_late()
+
+    def _write_late(self) -> None:
+        """Try again to write how operations have ended."""
+        with self._lock:
+            late = list(self._unwritten)
+        for record in late:
+            record.save()
+            if record.is_written:
+                with self._lock:
+                    self._unwritten.remove(record)
 
     def _run(self, live: LiveOperation) -> bool:
         started = time.monotonic()
@@ -224,8 +240,10 @@ class OperationRunner:
         try:
             error = self._work(live)
         finally:
+            unwritten = live.unwritten_records()
             with self._lock:
                 self._known.pop(live, None)
+                self._unwritten.extend(unwritten)
         LOG.info(
             "End %s: %s after %.1f seconds; %d resources, %s%s",
             live.inputs,

@@ -3,11 +3,13 @@
 
 import logging
 import threading
+import time
 
 import pytest
 from oslo_config import cfg
 
 from karbor import exception
+from karbor.services.protection import records
 from karbor.services.protection.flows import runner as runner_module
 from karbor.services.protection.protection_plugin import HOOKS
 from karbor.tests.fakes.operations import thing
@@ -267,3 +269,39 @@ def test_the_bounds_are_options_with_help():
     assert conf.max_parallel_hooks == 16
     assert conf.max_concurrent_operations == 8
     assert all(len(option.help) > 80 for option in runner_module.OPTS)
+
+
+@pytest.fixture
+def reports_at_once(monkeypatch):
+    monkeypatch.setattr(runner_module, "_REPORT_INTERVAL", 0.01)
+    monkeypatch.setattr(records, "WRITE_INTERVAL", 0.0)
+
+
+def until_forgotten(world, inputs):
+    deadline = time.monotonic() + 60
+    while world.runner.is_working_on(inputs.operation_log_id):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_what_the_database_missed_is_written_when_it_is_back(
+    make_world, reports_at_once
+):
+    world = make_world({0: []})
+    world.database.operation_logs.error = OSError("the database is away")
+    inputs, future = submit(world)
+    assert future.result(60)
+    assert world.log_of(inputs)["status"] == "in_progress"
+    assert world.runner.is_working_on(inputs.operation_log_id)
+    world.database.operation_logs.error = None
+    until_forgotten(world, inputs)
+    assert world.log_of(inputs)["status"] == "success"
+
+
+def test_a_record_that_was_deleted_meanwhile_is_forgotten(make_world, reports_at_once):
+    world = make_world({0: []})
+    world.database.operation_logs.error = exception.NotFound("It was deleted.")
+    inputs, future = submit(world)
+    assert future.result(60)
+    until_forgotten(world, inputs)
+    assert world.log_of(inputs)["status"] == "in_progress"
