@@ -189,6 +189,7 @@ class LeaseKeeper:
 
     def _renew_until_stopped(self, plugin: LeasePlugin) -> None:
         pause = self._renew_window
+        failures = 0
         while not self._stopping.wait(pause):
             try:
                 plugin.renew_lease()
@@ -196,13 +197,24 @@ class LeaseKeeper:
             except Exception as error:  # noqa: BLE001
                 self._problem = f"renewing it failed: {error}"
                 pause = self._renew_window / _RETRY_PART
-                LOG.warning(
-                    "Renewing the lease of owner %s failed; trying again in %.1f "
-                    "seconds: %s",
+                failures += 1
+                # Once for each renew window: a bank may be away for days.
+                log = LOG.warning if failures % _RETRY_PART == 1 else LOG.debug
+                log(
+                    "Renewing the lease of owner %s failed %d times; trying again "
+                    "every %.1f seconds: %s",
                     self._owner.get_owner_id(),
+                    failures,
                     pause,
                     error,
                 )
             else:
+                if failures:
+                    LOG.info(
+                        "The lease of owner %s is renewed again after %d failures",
+                        self._owner.get_owner_id(),
+                        failures,
+                    )
+                    failures = 0
                 self._problem = "it was not renewed in time"
                 pause = self._renew_window

@@ -124,7 +124,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             self._files.write(path, header, content)
         except (OSError, files.KeyConflict) as error:
             raise exception.BankUpdateObjectFailed(
-                key=key, reason=_reason(error)
+                key=key, reason=self._reason(error)
             ) from error
 
     def get_object(self, key: str, context: RequestContext | None = None) -> Any:
@@ -132,7 +132,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             return self._get(key)
         except (OSError, values.ValueDamaged) as error:
             raise exception.BankGetObjectFailed(
-                key=key, reason=_reason(error)
+                key=key, reason=self._reason(error)
             ) from error
 
     def list_objects(
@@ -155,16 +155,19 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             descending=sort_dir == "desc",
         )
         try:
-            return list(itertools.islice(_valid(found), limit))
+            page = list(itertools.islice(_valid(found), limit))
         except OSError as error:
-            raise exception.BankListObjectsFailed(reason=_reason(error)) from error
+            raise exception.BankListObjectsFailed(reason=self._reason(error)) from error
+        if not page and self._is_away():
+            raise exception.BankListObjectsFailed(reason=self._away())
+        return page
 
     def delete_object(self, key: str, context: RequestContext | None = None) -> None:
         try:
             self._files.delete(self._path(key))
         except OSError as error:
             raise exception.BankDeleteObjectFailed(
-                key=key, reason=_reason(error)
+                key=key, reason=self._reason(error)
             ) from error
 
     def stored_size(self, key: str) -> int | None:
@@ -172,7 +175,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             header, size = self._files.look(self._path(key), values.HEADER_SIZE)
         except OSError as error:
             raise exception.BankGetObjectFailed(
-                key=key, reason=_reason(error)
+                key=key, reason=self._reason(error)
             ) from error
         return size if header == values.BYTES else None
 
@@ -211,7 +214,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             LOG.debug("The lease of owner %s was already gone.", self._owner_id)
         except OSError as error:
             raise exception.BankDeleteObjectFailed(
-                key=key, reason=_reason(error)
+                key=key, reason=self._reason(error)
             ) from error
 
     def _write_lease(self) -> None:
@@ -259,7 +262,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             return None
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise exception.BankGetObjectFailed(
-                key=key, reason=f"it is no lease: {_reason(error)}"
+                key=key, reason=f"it is no lease: {self._reason(error)}"
             ) from error
 
     def _get(self, key: str) -> Any:
@@ -268,6 +271,24 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
 
     def _path(self, key: str) -> bytes:
         return self._root + keys.validate(key).encode()
+
+    def _is_away(self) -> bool:
+        """Whether the folder that this bank made is not there any more.
+
+        An empty mount point looks so too: the container lies inside the mount.
+        """
+        return not os.path.isdir(self._root)
+
+    def _away(self) -> str:
+        return (
+            f"the bank's folder {os.fsdecode(self._root)!r} is gone: mount it, or put "
+            "it back"
+        )
+
+    def _reason(self, error: BaseException) -> str:
+        if isinstance(error, OSError) and self._is_away():
+            return self._away()
+        return _reason(error)
 
     def _has_files(self, path: bytes) -> bool:
         prefix = path.removeprefix(self._root) + b"/"

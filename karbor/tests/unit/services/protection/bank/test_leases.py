@@ -119,6 +119,24 @@ def test_a_keeper_goes_on_after_renewals_that_fail():
     keeper.stop()
 
 
+def test_a_bank_that_is_away_does_not_fill_the_log(caplog):
+    caplog.set_level("INFO")
+    plugin = RenewedBank()
+    keeper = LeaseKeeper(plugin)
+    keeper.start()
+    plugin.failing = True
+    for _ in range(16):
+        assert plugin.renewals.acquire(timeout=30)
+    plugin.failing = False
+    for _ in range(4):
+        assert plugin.renewals.acquire(timeout=30)
+    keeper.stop()
+
+    lines = [line for line in caplog.messages if "Renewing the lease" in line]
+    assert 1 <= len(lines) <= 3
+    assert any("renewed again" in line for line in caplog.messages)
+
+
 def test_a_lease_that_cannot_be_acquired_stops_the_start():
     class Refusing(RenewedBank):
         def acquire_lease(self):

@@ -461,3 +461,25 @@ def test_the_size_of_bytes_is_known_without_reading_them(bank):
     assert bank.stored_size("/text") is None
     with pytest.raises(exception.BankGetObjectFailed, match="no such object"):
         bank.stored_size("/missing")
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_bank_that_is_not_mounted_is_neither_empty_nor_written(tmp_path, left):
+    bank, away = file_system_bank(tmp_path / "bank"), tmp_path / "away"
+    bank.update_object("/checkpoints/1/index.json", {"id": "1"})
+    bank.acquire_lease()
+    (tmp_path / "bank").rename(away)
+    if left:
+        (tmp_path / "bank").mkdir()
+
+    for call in (
+        lambda: bank.list_objects(prefix="/checkpoints/"),
+        lambda: bank.get_object("/checkpoints/1/index.json"),
+        lambda: bank.update_object("/checkpoints/2/index.json", {}),
+        lambda: bank.delete_object("/checkpoints/1/index.json"),
+        lambda: bank.check_lease_existence(bank.get_owner_id()),
+        lambda: bank.renew_lease(),
+    ):
+        with pytest.raises(exception.BankException, match="gone: mount it"):
+            call()
+    assert not left or not list((tmp_path / "bank").iterdir())
