@@ -56,7 +56,7 @@ def main() -> None:
         starting.check_values(conf)
         starting.check_transport(conf)
         starting.check_database(conf)
-    conf.set_default("graceful_shutdown_timeout", conf.drain_timeout + 30)
+    conf.set_default("graceful_shutdown_timeout", service.longest_stop(conf))
     manager = cotyledon.ServiceManager()
     manager.add(ProtectionDaemon, workers=1, args=(conf,))
     oslo_config_glue.link(manager, conf, reload_method="mutate")

@@ -123,7 +123,7 @@ def main() -> None:
         starting.check_values(conf)
         prepare(conf)
         starting.check_address(conf.osapi_karbor_listen, conf.osapi_karbor_listen_port)
-    conf.set_default("graceful_shutdown_timeout", conf.drain_timeout + 30)
+    conf.set_default("graceful_shutdown_timeout", service.longest_stop(conf))
     manager = cotyledon.ServiceManager()
     manager.add(Standalone, workers=1, args=(conf,))
     oslo_config_glue.link(manager, conf, reload_method="mutate")

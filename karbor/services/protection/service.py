@@ -17,7 +17,7 @@ from karbor.context import get_admin_context
 from karbor.db.database import Database
 from karbor.services.protection.admission import Admission
 from karbor.services.protection.flows.environment import Environment
-from karbor.services.protection.flows.runner import OperationRunner
+from karbor.services.protection.flows.runner import REVERT_TIME, OperationRunner
 from karbor.services.protection.manager import ProtectionManager, UnknownMethods
 from karbor.services.protection.orphans import OrphanReaper
 from karbor.services.protection.protectable_registry import ProtectableRegistry
@@ -52,14 +52,26 @@ OPTS = [
     ),
 ]
 
-#: Seconds that the RPC server gets to answer what it has taken, and to close.
+#: Seconds that the RPC server gets to answer what it has taken, and to close, and
+#: seconds that a sweep gets to end.
 _CLOSE_TIME = 15
+#: Seconds in which leases are given back.
+_RELEASE_TIME = 60
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register the options of the service itself."""
     config.register_opts(conf)
     conf.register_opts(OPTS)
+
+
+def longest_stop(conf: cfg.ConfigOpts) -> int:
+    """Seconds that :meth:`ProtectionService.stop` may take.
+
+    A process that is killed before gives no lease back, and others wait until it
+    expires before they end what was left.
+    """
+    return int(conf.drain_timeout + REVERT_TIME + 2 * _CLOSE_TIME + _RELEASE_TIME)
 
 
 class ProtectionService:
@@ -150,7 +162,11 @@ class ProtectionService:
             )
         if self._periodic is not None:
             self._periodic.stop()
-            self._periodic.wait()
+            if not self._periodic.wait(_CLOSE_TIME):
+                LOG.warning(
+                    "A sweep or a report has not ended within %d seconds. Going on.",
+                    _CLOSE_TIME,
+                )
         self.providers.stop()
         LOG.info("Protection service %s has stopped", self._conf.host)
 

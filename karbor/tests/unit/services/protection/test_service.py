@@ -296,6 +296,25 @@ def test_checkpoints_that_could_not_be_ended_are_ended_by_a_later_sweep(
     assert running.sweeper().sweep().ended == ((made.id, "error"),)
 
 
+def test_a_sweep_that_hangs_keeps_no_service_from_giving_its_leases_back(
+    start, monkeypatch
+):
+    monkeypatch.setattr(service, "_CLOSE_TIME", 0.1)
+    running = start("zombie_sweep_interval = 1\n")
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def sweep():
+        hangs.set()
+        goes_on.wait(60)
+
+    monkeypatch.setattr(running.sweeper(), "sweep", sweep)
+    assert hangs.wait(60)
+    running.service.stop()
+    assert not goes_on.is_set()
+    assert not running.provider.lease.is_valid()
+    goes_on.set()
+
+
 def test_orphans_behind_many_living_records_are_found(start):
     running = start("osapi_max_limit = 3\n")
     checkpoint = running.checkpoint()
