@@ -102,7 +102,7 @@ class CheckpointCheck:
         else:
             self._add(
                 Kind.INDEX,
-                f"{state} It cannot be used or deleted by the API; remove it with: "
+                f"{state}. It cannot be used or deleted by the API; remove it with: "
                 "karbor-manage bank remove-checkpoint",
                 INDEX,
             )

@@ -64,8 +64,9 @@ class Finding:
             )
             if value is not None
         ]
-        said = ", ".join(where) or self.key or ""
-        return f"{self.kind}: {said}: {self.reason}"
+        if self.stream is None and self.key is not None:
+            where.append(self.key)
+        return f"{self.kind}: {', '.join(where)}: {self.reason}"
 
 
 @dataclasses.dataclass

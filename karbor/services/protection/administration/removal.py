@@ -73,7 +73,7 @@ class CheckpointRemoval:
                 raise
             warnings.append("It has no index.json; only leftovers are removed.")
         except exception.CheckpointUnreadable as error:
-            warnings.append(f"{error} Whose it is cannot be told.")
+            warnings.append(f"{error}. Whose it is cannot be told.")
         else:
             if record.status in (states.AVAILABLE, states.ERROR):
                 warnings.append(

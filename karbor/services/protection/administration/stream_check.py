@@ -66,7 +66,7 @@ class StreamCheck:
             stored = StoredStream(self._section, self._name)
         except exception.BankException as error:
             raise_if_away(error)
-            self._damaged(Kind.STREAM, str(error), key)
+            self._damaged(Kind.STREAM, detail(error), key)
             return None
         self._report.streams += 1
         if self._depth.is_full:
@@ -97,7 +97,7 @@ class StreamCheck:
                 chunks = stored.page(number)
             except exception.BankException as error:
                 raise_if_away(error)
-                self._damaged(Kind.STREAM, str(error), page.key)
+                self._damaged(Kind.STREAM, detail(error), page.key)
                 # Nobody can say whether what is in it belongs there.
                 unknown.append(f"{folder}{number:06}/")
                 continue
@@ -145,7 +145,8 @@ class StreamCheck:
             data = future.result()
         except exception.BankException as error:
             raise_if_away(error)
-            self._damaged(Kind.CHUNK, str(error), placed.chunk.key, placed.index)
+            reason = detail(error).removeprefix(f"chunk {placed.index}: ")
+            self._damaged(Kind.CHUNK, reason, placed.chunk.key, placed.index)
             return
         self._report.bytes_read += len(data)
         # In order only while nothing is missing; the chunks' own digests tell the rest.
@@ -166,3 +167,8 @@ def raise_if_away(error: exception.BankException) -> None:
     """
     if error.retryable or isinstance(error, exception.BankListObjectsFailed):
         raise error
+
+
+def detail(error: exception.BankException) -> str:
+    """What is wrong, for a finding, which names the stream itself."""
+    return str(error.kwargs.get("detail") or error)

@@ -103,8 +103,11 @@ class StoredStream:
         return data
 
     def corrupted(self, reason: str) -> exception.BankDataCorrupted:
-        """The error that says what of this stream is damaged."""
-        return exception.BankDataCorrupted(reason=f"{self._where()}: {reason}")
+        """The error that says what of this stream is damaged; its
+        ``kwargs["detail"]`` says it for who knows which stream it is."""
+        return exception.BankDataCorrupted(
+            reason=f"{self._where()}: {reason}", detail=reason
+        )
 
     def _get(self, key: str, what: str | None) -> Any:
         """An object of the stream.
