@@ -2,6 +2,7 @@
 """Makes the context of each request: who asks, and for which project."""
 
 import json
+import re
 from typing import Any
 
 import falcon
@@ -13,6 +14,9 @@ from karbor.api.policy import Authority
 from karbor.context import RequestContext
 
 LOG = logging.getLogger(__name__)
+
+#: What a bank can keep as a part of a key.
+_PROJECT_ID = re.compile(r"(?!\.{1,2}$|\s+$)[^/\x00-\x1f\x7f]{1,255}")
 
 
 class Identity:
@@ -41,6 +45,11 @@ class Identity:
         if getattr(resource, "is_public", False):
             return
         url_project = params.pop("project_id")
+        if not _PROJECT_ID.fullmatch(url_project):
+            raise exception.InvalidInput(
+                reason="the project id in the URL is longer than 255 characters, or "
+                "'.', '..', blank, or has control characters"
+            )
         req.context.karbor = self._make(req, url_project)
 
     def _without_keystone(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bodies that the API takes."""
 
-from karbor.api.schemas.types import METADATA, NAME, PARAMETERS, UUID, body_of
+from karbor.api.schemas.types import METADATA, NAME, PARAMETERS, URL, UUID, body_of
 from karbor.api.schemas.validation import Schema
 from karbor.common import constants
 
@@ -73,7 +73,7 @@ RESTORE_CREATE = body_of(
     {
         "provider_id": UUID,
         "checkpoint_id": UUID,
-        "restore_target": NAME,
+        "restore_target": URL,
         "restore_auth": METADATA,
         "parameters": PARAMETERS,
     },

@@ -7,6 +7,7 @@ from karbor.api.schemas.validation import Schema
 
 NAME = {"type": ["string", "null"], "maxLength": 255}
 UUID = {"type": "string", "format": "uuid"}
+URL = {**NAME, "format": "http URL without credentials"}
 
 _KEY = "^[a-zA-Z0-9-_:.# ]{1,255}$"
 

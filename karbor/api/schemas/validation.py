@@ -6,6 +6,7 @@ password; these name the field and the rule.
 """
 
 import datetime
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,17 @@ def _is_date(value: object) -> bool:
     if isinstance(value, str):
         datetime.datetime.strptime(value, "%Y-%m-%d")
     return True
+
+
+@_FORMATS.checks("http URL without credentials", raises=ValueError)
+def _is_plain_url(value: object) -> bool:
+    """Such a URL is kept and logged, so that nothing in it may be secret."""
+    if not isinstance(value, str) or not value:
+        return True
+    url = urllib.parse.urlsplit(value)
+    return (
+        url.scheme in ("http", "https") and bool(url.hostname) and "@" not in url.netloc
+    )
 
 
 class Schema:

@@ -267,3 +267,12 @@ def test_bob_has_what_is_his(cloud):
     plan = cloud.bob.create_plan()
     assert plan["project_id"] == PROJECT_OF_BOB
     assert cloud.alice.get("/plans", "plans") == []
+
+
+@pytest.mark.parametrize("project", ["..", "%20", "a%00b", "%0a", "a" * 256])
+def test_a_project_id_that_no_bank_can_keep_is_refused(
+    conf, protection, database, project
+):
+    client = Client(create_app(conf, protection, database), project=project)
+    answer = client.call("GET", "/plans")
+    assert "project id" in fault(answer, "badRequest", 400)

@@ -133,3 +133,14 @@ def test_the_target_and_the_credentials_reach_the_protection_service(
     created = client.post("/restores", restore={**body, **target})
     assert created["restore_target"] == "http://192.0.2.1/v3"
     assert protection.calls[-1][2]["restore_auth"] == auth
+
+
+@pytest.mark.parametrize(
+    "target", ["nonsense", "ftp://cloud/v3", "http://", "https://u:geheim@cloud/v3"]
+)
+def test_a_target_is_a_url_in_which_nothing_is_secret(client, body, target):
+    restore = {**body, "restore_target": target}
+    answer = client.call("POST", "/restores", json={"restore": restore})
+    message = fault(answer, "badRequest", 400)
+    assert "restore_target: it is no http URL" in message
+    assert "geheim" not in message
