@@ -128,7 +128,7 @@ class CheckpointCheck:
                     )
         if record.status in states.WORKING:
             key = indices.work_key(record.owner_id, record.id)
-            if not indices.is_there(section, key):
+            if _is_missing(section, key):
                 self._add_absolute(
                     Kind.WORK,
                     f"it is '{record.status}', but not among the work in hand, so no "
@@ -239,6 +239,15 @@ def _entry_problem(section: BankSection, key: str, checkpoint_id: str) -> str | 
             return f"cannot be read: {error}"
         return "is missing, so no listing shows the checkpoint"
     return None if value == checkpoint_id else "does not hold the checkpoint's id"
+
+
+def _is_missing(section: BankSection, key: str) -> bool:
+    try:
+        section.get_object(key)
+    except exception.BankGetObjectFailed as error:
+        raise_if_away(error)
+        return not indices.is_there(section, key)
+    return False
 
 
 def checkpoint_ids(store: CheckpointStore) -> Iterator[str]:

@@ -9,7 +9,7 @@ from karbor import exception
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.walking import Walk
 from karbor.services.protection.checkpoints import indices
-from karbor.services.protection.checkpoints.store import INDEX, CheckpointStore
+from karbor.services.protection.checkpoints.store import CheckpointStore
 from karbor.services.protection.checkpoints.timestamps import parse_timestamp
 from karbor.services.protection.zombies import SAFE_AGE
 
@@ -83,8 +83,12 @@ def is_dangling(store: CheckpointStore, entry: ListingEntry) -> bool:
 
 
 def _has_index(store: CheckpointStore, checkpoint_id: str) -> bool:
+    """Whether there is an index, readable or not; asks for it, as a bank may list
+    late."""
     try:
-        section = store.section(checkpoint_id)
-    except exception.InvalidParameterValue:
+        store.read(checkpoint_id)
+    except (exception.CheckpointNotFound, exception.InvalidParameterValue):
         return False
-    return indices.is_there(section, INDEX)
+    except exception.CheckpointUnreadable:
+        return True
+    return True

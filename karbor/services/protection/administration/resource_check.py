@@ -96,9 +96,9 @@ class ResourceCheck:
                 self._check_object(key)
         if self._is_old and self._is_whole:
             self._check_legacy_streams()
-        for key in sorted(self._missing_objects):
+        for key in filter(self._is_lost, sorted(self._missing_objects)):
             self._add(Kind.OBJECT, "it is lost", self._section.prefix + key)
-        for key in sorted(self._missing_streams):
+        for key in filter(self._is_lost, sorted(self._missing_streams)):
             self._add(
                 Kind.STREAM,
                 "its manifest is lost",
@@ -141,9 +141,13 @@ class ResourceCheck:
                 self._add(Kind.LEFTOVER, reason, place.prefix + data, stream=name)
                 return
             key = place.prefix + manifest.MANIFESTS + name
-            self._missing_streams.discard(key.removeprefix(self._section.prefix))
-            reason = "there is data of the stream, but its manifest is lost"
-            self._add(Kind.STREAM, reason, key, stream=name)
+            relative = key.removeprefix(self._section.prefix)
+            self._missing_streams.discard(relative)
+            if self._is_lost(relative):
+                reason = "there is data of the stream, but its manifest is lost"
+                self._add(Kind.STREAM, reason, key, stream=name)
+            else:
+                self._check_stream(folder, name)
             return
         used = self._attempts[folder, name]
         if used is None:
@@ -169,6 +173,15 @@ class ResourceCheck:
             return
         if isinstance(value, bytes):
             self._checking.report.bytes_read += len(value)
+
+    def _is_lost(self, key: str) -> bool:
+        """Whether an object that was not listed is not there: a bank may list late."""
+        try:
+            self._section.get_object(key)
+        except exception.BankGetObjectFailed as error:
+            raise_if_away(error)
+            return True
+        return False
 
     def _place(self, folder: str) -> BankSection:
         """The section that has the streams of a folder; the folder is in this one."""

@@ -102,7 +102,7 @@ class StreamCheck:
                 unknown.append(f"{folder}{number:06}/")
                 continue
             for placed in chunks:
-                if self._is_there(placed, there) and self._depth.takes():
+                if self._needs_reading(placed, there):
                     self._read(stored, placed, ahead)
             self._report_unexpected(there.take_unexpected(), unknown)
         while self._reading:
@@ -111,28 +111,28 @@ class StreamCheck:
             there.has(page.key)
         self._report_unexpected(list(there.rest()), unknown)
 
-    def _is_there(self, placed: PlacedChunk, there: Presence) -> bool:
-        """Whether there is something to read."""
+    def _needs_reading(self, placed: PlacedChunk, there: Presence) -> bool:
+        """Look at what can be told of a chunk without reading it."""
         self._report.chunks += 1
         chunk = placed.chunk
-        if chunk.key is None:
-            return True
+        is_taken = self._depth.takes()
+        if is_taken or chunk.key is None:
+            if chunk.key is not None:
+                there.has(chunk.key)
+            return is_taken
         if not there.has(chunk.key):
-            self._damaged(Kind.CHUNK, "it is lost", chunk.key, placed.index)
-            return False
-        if self._depth.is_full:
+            # A bank may list late; reading it tells.
             return True
         try:
             size = self._size_of(self._section.prefix + chunk.key)
         except exception.BankException as error:
             raise_if_away(error)
-            self._damaged(Kind.CHUNK, str(error), chunk.key, placed.index)
+            self._damaged(Kind.CHUNK, detail(error), chunk.key, placed.index)
             return False
         if size is not None and size != chunk.stored_length:
             reason = f"{size} bytes are stored instead of {chunk.stored_length}"
             self._damaged(Kind.CHUNK, reason, chunk.key, placed.index)
-            return False
-        return True
+        return False
 
     def _read(self, stored: StoredStream, placed: PlacedChunk, ahead: int) -> None:
         while len(self._reading) >= ahead:

@@ -229,8 +229,8 @@ def test_work_that_the_sweep_does_not_know_is_damage(bank, protect):
     assert (found.kind, found.checkpoint_id) == (Kind.WORK, checkpoint.id)
 
 
-class Vanishing:
-    """A bank whose checkpoint is deleted while the check reads it."""
+class Wrapped:
+    """A bank that is a little different from the one below."""
 
     def __init__(self, plugin, act):
         self._plugin = plugin
@@ -238,6 +238,10 @@ class Vanishing:
 
     def __getattr__(self, name):
         return getattr(self._plugin, name)
+
+
+class Vanishing(Wrapped):
+    """A bank whose checkpoint is deleted while the check reads it."""
 
     def get_object(self, key, context=None):
         if "/pages/" in key:
@@ -260,7 +264,7 @@ def test_a_checkpoint_that_is_deleted_during_the_check_is_not_damage(
     assert report.is_sound, report.findings
 
 
-class Away(Vanishing):
+class Away(Wrapped):
     """A bank that does not answer for one checkpoint."""
 
     def get_object(self, key, context=None):
@@ -287,3 +291,23 @@ def test_memory_is_for_findings_only(bank, monkeypatch):
     report = check(bank)
     assert report.leftovers == 5
     assert len(report.findings) == 3
+
+
+class Late(Wrapped):
+    """A bank that does not list what was written a moment ago."""
+
+    def list_objects(self, prefix=None, **wanted):
+        found = self._plugin.list_objects(prefix, **wanted)
+        return [key for key in found if not self._act(key)]
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize(
+    "hidden",
+    ["/metadata", "/by-name/disk", "/000000/0001", "/pages/000000", "/in-work/"],
+)
+def test_what_is_listed_late_is_not_lost(plugin, bank, protect, level, hidden):
+    protect(), protect("protecting")
+    late = Late(plugin, lambda key: hidden in key)
+    report = check(type(bank)(late, bank.stream_options), Depth(level))
+    assert not damage(report), report.findings

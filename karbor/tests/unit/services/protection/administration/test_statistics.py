@@ -3,6 +3,8 @@
 
 from karbor.services.protection.administration.bench import Bench
 from karbor.services.protection.administration.statistics import statistics
+from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.streams.options import StreamOptions
 
 
 def test_everything_is_counted(bank, protect):
@@ -38,7 +40,8 @@ def test_what_cannot_be_read_is_counted_as_such(bank, protect):
     assert (found.streams, found.unreadable_streams) == (1, 1)
 
 
-def test_the_bench_measures_each_stage_and_leaves_nothing(bank):
+def test_the_bench_measures_each_stage_and_leaves_nothing(plugin):
+    bank = Bank(plugin, StreamOptions(chunk_size=256 * 1024))
     found = Bench(bank, 1).run()
     assert set(found["mib_per_second"]) == {
         "read",
