@@ -19,7 +19,7 @@ from karbor.services.protection.checkpoint import Checkpoint
 from karbor.services.protection.flows.runner import OperationRunner
 from karbor.services.protection.messages import Plan, RecordRequest
 from karbor.services.protection.provider import Provider, ProviderRegistry
-from karbor.services.protection.starting import OperationStarter
+from karbor.services.protection.starting import COPIED_FROM, OperationStarter
 
 _PAGE = 200
 _STRIPES = 16
@@ -250,9 +250,19 @@ class Admission:
             for record in records:
                 if record["owner_id"] is not None:
                     raise _is_read(checkpoint, f"{what} {record['id']}")
-        for working in provider.checkpoints.working():
-            if working.copied_from == checkpoint.id and working.status in _COPY_COUNTS:
-                raise _is_read(checkpoint, f"copy {working.id}")
+        # From the logs: to look at all that is in work in the bank could take long.
+        for log in self._database.operation_logs.list(
+            get_admin_context(),
+            all_tenants=True,
+            filters={
+                "operation_type": constants.OPERATION_COPY,
+                "provider_id": provider.id,
+                "plan_id": checkpoint.protection_plan.get("id"),
+                "status": constants.OPERATION_EXE_STATE_IN_PROGRESS,
+            },
+        ):
+            if (log["extra_info"] or {}).get(COPIED_FROM) == checkpoint.id:
+                raise _is_read(checkpoint, f"copy {log['checkpoint_id']}")
 
     def _examine(
         self, context: RequestContext, request: RecordRequest, operation: str

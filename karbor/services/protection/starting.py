@@ -19,6 +19,9 @@ from karbor.services.protection.provider import Provider
 
 LOG = logging.getLogger(__name__)
 
+#: In the log of a copy, the checkpoint that is copied.
+COPIED_FROM = "copied_from"
+
 #: In what the checkpoint that an operation changes ends, when that cannot begin.
 _FAILED = {
     constants.OPERATION_PROTECT: constants.CHECKPOINT_STATUS_ERROR,
@@ -75,7 +78,7 @@ class OperationStarter:
                     "status": constants.OPERATION_EXE_STATE_IN_PROGRESS,
                     "started_at": timeutils.utcnow(with_timezone=True),
                     "owner_id": provider.owner_id,
-                    "extra_info": {},
+                    "extra_info": {COPIED_FROM: checkpoint.id} if copy else {},
                 },
             )
             log_id = log["id"]

@@ -212,17 +212,20 @@ def test_a_checkpoint_that_is_read_is_not_deleted(running, kind):
     running.admission.delete(OWNER, PROVIDER, checkpoint.id)
 
 
-def test_a_checkpoint_that_is_copied_is_not_deleted(running):
-    source = running.checkpoint()
-    copy = running.provider.checkpoints.create(
-        source.protection_plan,
-        provider_id=PROVIDER,
-        project_id=PROJECT,
-        status="wait_copying",
-        copied_from=source.id,
+def test_a_checkpoint_that_is_copied_is_not_deleted(running, monkeypatch):
+    plan = running.plan()
+    source = running.checkpoint(plan)
+    submitted = []
+    monkeypatch.setattr(
+        running.service._runner, "submit", lambda *of: submitted.append(of)
     )
-    with pytest.raises(exception.CheckpointNotBeDeleted, match=copy.id):
+    (pair,) = running.admission.copy(OWNER, plan)
+    copy_id = pair["checkpoint_copy_id"]
+    with pytest.raises(exception.CheckpointNotBeDeleted, match=copy_id):
         running.admission.delete(OWNER, PROVIDER, source.id)
+    monkeypatch.undo()
+    assert running.service._runner.submit(*submitted[0]).result(60)
+    running.admission.delete(OWNER, PROVIDER, source.id)
 
 
 def test_two_requests_to_copy_at_once_make_one_copy(running, monkeypatch):
