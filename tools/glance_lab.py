@@ -17,29 +17,15 @@ without one it is ``admin`` of the project given to ``start``.
 """
 
 import argparse
-import contextlib
-import fcntl
-import hashlib
 import http.client
-import json
 import os
 import pathlib
-import shutil
 import signal
-import subprocess
 import sys
-import time
-import venv
-from collections.abc import Iterator
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("KARBOR_CACHE", ROOT / ".karbor"))
-CONSTRAINTS = pathlib.Path(__file__).resolve().with_name("constraints-glance.txt")
-PACKAGES = ("glance", "cheroot")
+import lab
+
 DEFAULT_PROJECT = "0123456789abcdef0123456789abcdef"
-HOST = "127.0.0.1"
-START_SECONDS = 120
-STOP_SECONDS = 20
 
 CONFIGURATION = """\
 [DEFAULT]
@@ -88,40 +74,12 @@ paste.filter_factory = {MIDDLEWARE}.context:ContextMiddleware.factory
 """
 
 
-class LabError(Exception):
-    """What went wrong, and what to look at."""
+class GlanceLab(lab.Lab):
+    """One Glance under one folder."""
 
-
-class Lab:
-    """One Glance under one folder.
-
-    :param base: for everything that it writes
-    :param environment: the virtual environment with Glance; several labs share it
-    """
-
-    def __init__(self, base: pathlib.Path, environment: pathlib.Path) -> None:
-        self.base = base.resolve()
-        self.environment = environment.resolve()
-        self.log = self.base / "glance.log"
-        self._state = self.base / "running.json"
-
-    def install(self) -> None:
-        """Make the virtual environment, unless it is there and up to date."""
-        wanted = hashlib.sha256(CONSTRAINTS.read_bytes()).hexdigest()
-        stamp = self.environment / "karbor-glance-lab"
-        with _lock(self.environment.with_name(self.environment.name + ".lock")):
-            if stamp.exists() and stamp.read_text() == wanted:
-                return
-            print(f"Installing Glance into {self.environment} …", file=sys.stderr)
-            if (self.environment / "pyvenv.cfg").exists():
-                shutil.rmtree(self.environment)
-            venv.create(self.environment, with_pip=True)
-            command = [str(self._bin("python")), "-m", "pip", "install", "--quiet"]
-            command += ["--constraint", str(CONSTRAINTS), *PACKAGES]
-            output = self.base / "install.log"
-            output.parent.mkdir(parents=True, exist_ok=True)
-            self._run(command, output)
-            stamp.write_text(wanted)
+    title = "Glance"
+    name = "glance"
+    packages = ("glance", "cheroot")
 
     def start(self, project: str, port: int) -> str:
         """Start it and wait until it answers.
@@ -138,58 +96,18 @@ class Lab:
         for folder in ("images", "staging", "tasks", "locks"):
             (self.base / folder).mkdir(exist_ok=True)
         (self.base / "paste.ini").write_text(PIPELINE)
-        self._state.unlink(missing_ok=True)
-        command = [str(self._bin("python")), __file__, "--base", str(self.base)]
+        command = [str(self.binary("python")), __file__, "--base", str(self.base)]
         command += ["serve", "--project", project, "--port", str(port)]
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.base,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + START_SECONDS
-        try:
-            while time.monotonic() < deadline and process.poll() is None:
-                url = self.url()
-                if url and _answers(url):
-                    return url
-                time.sleep(0.1)
-        except BaseException:
-            process.kill()
-            raise
-        process.kill()
-        process.wait()
-        raise LabError(f"Glance did not start. Its log is {self.log}:\n{self._tail()}")
-
-    def stop(self) -> None:
-        """End it, if it runs, and wait until it is gone."""
-        state = self._running()
-        if state is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(state["pid"], signal.SIGTERM)
-                deadline = time.monotonic() + STOP_SECONDS
-                while self._running() and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                if self._running():
-                    os.kill(state["pid"], signal.SIGKILL)
-        self._state.unlink(missing_ok=True)
-
-    def url(self) -> str | None:
-        """Its endpoint; None when it does not run."""
-        state = self._running()
-        return f"http://{HOST}:{state['port']}" if state else None
+        return self.launch(command, _answers)
 
     def serve(self, project: str, port: int) -> None:
         """Be the server: runs in the virtual environment, until SIGTERM."""
         from cheroot import wsgi
 
-        server = wsgi.Server((HOST, port), None, numthreads=16)
+        server = wsgi.Server((lab.HOST, port), None, numthreads=16)
         server.prepare()
         port = server.bind_addr[1]
-        url = f"http://{HOST}:{port}"
+        url = f"http://{lab.HOST}:{port}"
         (self.base / "glance-api.conf").write_text(
             CONFIGURATION.format(base=self.base, url=url)
         )
@@ -201,46 +119,17 @@ class Lab:
 
         server.wsgi_app = Identity(application, project)
         signal.signal(signal.SIGTERM, lambda *_: _end())
-        state = {"pid": os.getpid(), "started": _started(os.getpid()), "port": port}
-        temporary = self._state.with_suffix(".new")
-        temporary.write_text(json.dumps(state))
-        temporary.rename(self._state)
+        self.announce(port)
         server.serve()
 
     def _create_database(self) -> None:
-        command = [str(self._bin("glance-manage"))]
+        command = [str(self.binary("glance-manage"))]
         command += ["--config-file", str(self.base / "glance-api.conf"), "db_sync"]
         try:
-            self._run(command, self.base / "database.log")
+            self.run(command, self.base / "database.log")
         except BaseException:
             (self.base / "glance.sqlite").unlink(missing_ok=True)
             raise
-
-    def _running(self) -> dict | None:
-        try:
-            state = json.loads(self._state.read_text())
-        except FileNotFoundError:
-            return None
-        if _started(state["pid"]) != state["started"]:
-            return None
-        return state
-
-    def _run(self, command: list[str], output: pathlib.Path) -> None:
-        with output.open("wb") as log:
-            ended = subprocess.run(
-                command, stdout=log, stderr=subprocess.STDOUT, check=False
-            )
-        if ended.returncode:
-            raise LabError(
-                f"{' '.join(command)} failed with status {ended.returncode}. Its "
-                f"output is {output}:\n{output.read_text()[-2000:]}"
-            )
-
-    def _bin(self, name: str) -> pathlib.Path:
-        return self.environment / "bin" / name
-
-    def _tail(self) -> str:
-        return self.log.read_text(errors="replace")[-3000:]
 
 
 class Identity:
@@ -284,14 +173,6 @@ class Input:
         """Leave the connection open."""
 
 
-@contextlib.contextmanager
-def _lock(path: pathlib.Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _make_writers_wait() -> None:
     """Take SQLite's write lock when a transaction begins.
 
@@ -317,16 +198,6 @@ def _end() -> None:
     os._exit(0)
 
 
-def _started(pid: int) -> str | None:
-    """When a process began, so that its id is not mistaken for a later one's."""
-    try:
-        after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = after_name.split()
-    return None if fields[0] == "Z" else fields[19]
-
-
 def _answers(url: str) -> bool:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
     try:
@@ -343,8 +214,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--base", type=pathlib.Path, default=CACHE / "glance-lab")
-    parser.add_argument("--venv", type=pathlib.Path, default=CACHE / "glance-venv")
+    parser.add_argument("--base", type=pathlib.Path, default=lab.CACHE / "glance-lab")
+    parser.add_argument("--venv", type=pathlib.Path, default=lab.CACHE / "glance-venv")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="make the virtual environment")
     for name, text in (("start", "start Glance"), ("serve", "used by start")):
@@ -354,22 +225,22 @@ def main() -> int:
     commands.add_parser("status", help="print the endpoint; exit 1 when not running")
     commands.add_parser("stop", help="stop Glance")
     said = parser.parse_args()
-    lab = Lab(said.base, said.venv)
+    glance = GlanceLab(said.base, said.venv)
     try:
         if said.command == "install":
-            lab.install()
+            glance.install()
         elif said.command == "start":
-            print(lab.start(said.project, said.port))
+            print(glance.start(said.project, said.port))
         elif said.command == "serve":
             lab.environment = pathlib.Path(sys.prefix)
-            lab.serve(said.project, said.port)
+            glance.serve(said.project, said.port)
         elif said.command == "stop":
-            lab.stop()
+            glance.stop()
         elif said.command == "status":
-            url = lab.url()
+            url = glance.url()
             print(url or "not running")
             return 0 if url else 1
-    except LabError as error:
+    except lab.LabError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -22,34 +22,24 @@ The same server speaks S3: access key ``test:tester``, secret key ``testing``, r
 import argparse
 import contextlib
 import ctypes
-import fcntl
-import hashlib
 import http.client
 import json
 import os
 import pathlib
 import pwd
 import random
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-import venv
-from collections.abc import Iterator
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-CACHE = pathlib.Path(os.environ.get("KARBOR_CACHE", ROOT / ".karbor"))
-CONSTRAINTS = pathlib.Path(__file__).resolve().with_name("constraints-swift.txt")
+import lab
+
 DAEMON = pathlib.Path(__file__).resolve().with_name("swift_daemon.py")
-PACKAGES = ("swift", "lxml")
-HOST = "127.0.0.1"
 #: Below those that Linux gives to outgoing connections.
 PORTS = range(20_000, 32_000)
-START_SECONDS = 120
-STOP_SECONDS = 20
 # prctl(2)
 _PR_SET_PDEATHSIG = 1
 
@@ -150,39 +140,12 @@ use = egg:swift#catch_errors
 """
 
 
-class LabError(Exception):
-    """What went wrong, and what to look at."""
+class SwiftLab(lab.Lab):
+    """One Swift under one folder."""
 
-
-class Lab:
-    """One Swift under one folder.
-
-    :param base: for everything that it writes
-    :param environment: the virtual environment with Swift; several labs share it
-    """
-
-    def __init__(self, base: pathlib.Path, environment: pathlib.Path) -> None:
-        self.base = base.resolve()
-        self.environment = environment.resolve()
-        self.log = self.base / "swift.log"
-        self._state = self.base / "running.json"
-
-    def install(self) -> None:
-        """Make the virtual environment, unless it is there and up to date."""
-        wanted = hashlib.sha256(CONSTRAINTS.read_bytes()).hexdigest()
-        stamp = self.environment / "karbor-swift-lab"
-        with _lock(self.environment.with_name(self.environment.name + ".lock")):
-            if stamp.exists() and stamp.read_text() == wanted:
-                return
-            print(f"Installing Swift into {self.environment} …", file=sys.stderr)
-            if (self.environment / "pyvenv.cfg").exists():
-                shutil.rmtree(self.environment)
-            venv.create(self.environment, with_pip=True)
-            command = [str(self._bin("python")), "-m", "pip", "install", "--quiet"]
-            command += ["--constraint", str(CONSTRAINTS), *PACKAGES]
-            self.base.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._run(command, self.base / "install.log")
-            stamp.write_text(wanted)
+    title = "Swift"
+    name = "swift"
+    packages = ("swift", "lxml")
 
     def start(self, port: int) -> str:
         """Start it and wait until it answers.
@@ -197,49 +160,19 @@ class Lab:
         command = [sys.executable, __file__, "--base", str(self.base)]
         command += ["--venv", str(self.environment), "serve", "--port", str(port)]
         self.install()
-        with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.base,
-                start_new_session=True,
-            )
-        try:
-            while process.poll() is None:
-                url = self.url()
-                if url:
-                    return url
-                time.sleep(0.1)
-        except BaseException:
-            process.terminate()
-            raise
-        raise LabError(f"Swift did not start. Its log is {self.log}:\n{self._tail()}")
-
-    def stop(self) -> None:
-        """End it, if it runs, and wait until it is gone."""
-        state = self._running()
-        if state is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(state["pid"], signal.SIGTERM)
-                deadline = time.monotonic() + STOP_SECONDS
-                while self._running() and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                if self._running():
-                    os.kill(state["pid"], signal.SIGKILL)
-        self._state.unlink(missing_ok=True)
+        # It says that it serves only when it answers.
+        return self.launch(command, lambda _: True)
 
     def url(self) -> str | None:
         """Where to log in; None when it does not run or does not answer yet."""
-        state = self._running()
-        return f"http://{HOST}:{state['port']}/auth/v1.0" if state else None
+        url = super().url()
+        return f"{url}/auth/v1.0" if url else None
 
     def serve(self, port: int) -> int:
         """Run all processes as children until SIGTERM, or until one of them ends."""
         self.install()
         self.base.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._state.unlink(missing_ok=True)
+        self.withdraw()
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
@@ -247,23 +180,20 @@ class Lab:
         self._configure(port)
         children = [self._spawn(*daemon) for daemon in DAEMONS]
         try:
-            deadline = time.monotonic() + START_SECONDS
+            deadline = time.monotonic() + lab.START_SECONDS
             while not _answers(port):
                 ended = _ended(children)
                 if ended or time.monotonic() > deadline or stopping.wait(0.05):
                     print(f"{ended or 'Swift'} did not start.", file=sys.stderr)
                     return 1
-            state = {"pid": os.getpid(), "started": _started(os.getpid()), "port": port}
-            temporary = self._state.with_suffix(".new")
-            temporary.write_text(json.dumps(state))
-            temporary.rename(self._state)
+            self.announce(port)
             while not stopping.wait(0.5):
                 if _ended(children):
                     print(f"{_ended(children)} ended by itself.", file=sys.stderr)
                     return 1
             return 0
         finally:
-            self._state.unlink(missing_ok=True)
+            self.withdraw()
             for child in children:
                 child.kill()
             for child in children:
@@ -277,7 +207,7 @@ class Lab:
         (etc / "swift.conf").write_text(SWIFT)
         values = {
             "base": self.base,
-            "host": HOST,
+            "host": lab.HOST,
             "user": pwd.getpwuid(os.geteuid()).pw_name,
         }
         # A ring names the ports, so they stay when it starts again.
@@ -307,14 +237,14 @@ class Lab:
         pathlib.Path(builder).unlink(missing_ok=True)
         for arguments in (
             ["create", "4", "1", "1"],
-            ["add", f"r1z1-{HOST}:{port}/sdb1", "1"],
+            ["add", f"r1z1-{lab.HOST}:{port}/sdb1", "1"],
             ["rebalance"],
         ):
-            program = str(self._bin("swift-ring-builder"))
-            self._run([program, builder, *arguments], self.base / "ring.log")
+            program = str(self.binary("swift-ring-builder"))
+            self.run([program, builder, *arguments], self.base / "ring.log")
 
     def _spawn(self, name: str, module: str, configuration: str) -> subprocess.Popen:
-        command = [str(self._bin("python")), str(DAEMON), module]
+        command = [str(self.binary("python")), str(DAEMON), module]
         command += [str(self.base / "etc" / configuration), name]
         process = subprocess.Popen(
             command,
@@ -326,40 +256,6 @@ class Lab:
         )
         process.name = name
         return process
-
-    def _running(self) -> dict | None:
-        try:
-            state = json.loads(self._state.read_text())
-        except FileNotFoundError:
-            return None
-        if _started(state["pid"]) != state["started"]:
-            return None
-        return state
-
-    def _run(self, command: list[str], output: pathlib.Path) -> None:
-        with output.open("wb") as log:
-            ended = subprocess.run(
-                command, stdout=log, stderr=subprocess.STDOUT, check=False
-            )
-        if ended.returncode:
-            raise LabError(
-                f"{' '.join(command)} failed with status {ended.returncode}. Its "
-                f"output is {output}:\n{output.read_text()[-2000:]}"
-            )
-
-    def _bin(self, name: str) -> pathlib.Path:
-        return self.environment / "bin" / name
-
-    def _tail(self) -> str:
-        return self.log.read_text(errors="replace")[-3000:]
-
-
-@contextlib.contextmanager
-def _lock(path: pathlib.Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _die_with_parent() -> None:
@@ -374,7 +270,7 @@ def _free_port() -> int:
     while True:
         port = random.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
+            probe.bind((lab.HOST, port))
             return port
 
 
@@ -384,7 +280,7 @@ def _check_extended_attributes(folder: pathlib.Path) -> None:
     try:
         os.setxattr(probe, "user.karbor", b"x")
     except OSError as error:
-        raise LabError(
+        raise lab.LabError(
             f"{folder} is on a filesystem without extended attributes, which Swift "
             f"needs ({error.strerror}): take another --base"
         ) from error
@@ -392,19 +288,9 @@ def _check_extended_attributes(folder: pathlib.Path) -> None:
         probe.unlink()
 
 
-def _started(pid: int) -> str | None:
-    """When a process began, so that its id is not mistaken for a later one's."""
-    try:
-        after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = after_name.split()
-    return None if fields[0] == "Z" else fields[19]
-
-
 def _answers(port: int) -> bool:
     """Whether one can log in and all servers behind the proxy answer."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=30)
+    connection = http.client.HTTPConnection(lab.HOST, port, timeout=30)
     try:
         headers = {"X-Auth-User": "test:tester", "X-Auth-Key": "testing"}
         connection.request("GET", "/auth/v1.0", headers=headers)
@@ -437,8 +323,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--base", type=pathlib.Path, default=CACHE / "swift-lab")
-    parser.add_argument("--venv", type=pathlib.Path, default=CACHE / "swift-venv")
+    parser.add_argument("--base", type=pathlib.Path, default=lab.CACHE / "swift-lab")
+    parser.add_argument("--venv", type=pathlib.Path, default=lab.CACHE / "swift-venv")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("install", help="make the virtual environment")
     for name, text in (("start", "start Swift"), ("serve", "run in the foreground")):
@@ -447,21 +333,21 @@ def main() -> int:
     commands.add_parser("status", help="print where to log in; exit 1 when not running")
     commands.add_parser("stop", help="stop Swift")
     said = parser.parse_args()
-    lab = Lab(said.base, said.venv)
+    swift = SwiftLab(said.base, said.venv)
     try:
         if said.command == "install":
-            lab.install()
+            swift.install()
         elif said.command == "start":
-            print(lab.start(said.port))
+            print(swift.start(said.port))
         elif said.command == "serve":
-            return lab.serve(said.port)
+            return swift.serve(said.port)
         elif said.command == "stop":
-            lab.stop()
+            swift.stop()
         elif said.command == "status":
-            url = lab.url()
+            url = swift.url()
             print(url or "not running")
             return 0 if url else 1
-    except LabError as error:
+    except lab.LabError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
