@@ -39,7 +39,7 @@ class ProtectionDaemon(cotyledon.Service):
         self._service.stop()
 
     def reload(self) -> None:
-        self._conf.mutate_config_files()
+        config.mutate(self._conf)
         self._service.reload()
 
 

@@ -78,7 +78,7 @@ class Standalone(cotyledon.Service):
         self._protection.stop()
 
     def reload(self) -> None:
-        self._conf.mutate_config_files()
+        config.mutate(self._conf)
         self._protection.reload()
 
 

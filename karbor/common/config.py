@@ -12,6 +12,7 @@ from oslo_middleware import cors
 from oslo_policy import opts as policy_opts
 
 CONF = cfg.CONF
+LOG = log.getLogger(__name__)
 
 #: Libraries whose DEBUG and INFO lines hide Karbor's own.
 QUIET_LIBRARIES = (
@@ -103,6 +104,29 @@ def init(
     )
     log.setup(conf, "karbor")
     return conf
+
+
+def mutate(conf: cfg.ConfigOpts) -> None:
+    """Read the configuration files anew, for the options that may change.
+
+    A mistake in them is logged, and the configuration stays as it was: a service
+    must not end, and its operations with it, because a file is being edited.
+    """
+    try:
+        conf.mutate_config_files()
+    except (cfg.Error, SystemExit) as error:
+        # oslo.config ends the process for a wrong value of an option that the
+        # command line has too, after naming it on stderr.
+        reason = (
+            f"a value in {', '.join(conf.config_file or ())} is none that its option "
+            "takes; stderr says which"
+            if isinstance(error, SystemExit)
+            else error
+        )
+        LOG.error(
+            "The configuration stays as it was: %s. Mend it, and send SIGHUP again.",
+            reason,
+        )
 
 
 def config_dir(conf: cfg.ConfigOpts) -> str:
