@@ -15,6 +15,7 @@ OPTIONS_SCHEMA: dict[str, Any] = {
         }
     },
     "required": [],
+    "additionalProperties": False,
 }
 
 RESTORE_SCHEMA: dict[str, Any] = {
@@ -30,12 +31,14 @@ RESTORE_SCHEMA: dict[str, Any] = {
         }
     },
     "required": [],
+    "additionalProperties": False,
 }
 
 VERIFY_SCHEMA: dict[str, Any] = {
     "title": "Image Protection Verify",
     "type": "object",
     "properties": {},
+    "additionalProperties": False,
 }
 
 SAVED_INFO_SCHEMA: dict[str, Any] = {
