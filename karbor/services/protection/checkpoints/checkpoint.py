@@ -196,6 +196,8 @@ class Checkpoint:
             }
             if status == states.AVAILABLE:
                 changes["inventory"] = self._put_inventory()
+                # That may take long; nothing slow may lie before the write.
+                present = self._store.confirm(self._record)
             self._write(present, **changes)
             if status not in states.WORKING:
                 self._store.finish_work(self.id, owner_id)

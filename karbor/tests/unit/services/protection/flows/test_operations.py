@@ -593,3 +593,18 @@ def test_any_other_type_without_a_plugin_fails_the_operation_and_is_named(make_w
     assert checkpoint.status == "error"
     assert "Nobody::Knows (1 resources)" in checkpoint.status_reason
     assert world.trace.starts() == []
+
+
+def test_a_lease_that_is_lost_while_the_data_is_listed_stops_the_commit(make_world):
+    world = make_world(PAIR)
+    checkpoint = world.checkpoint([thing(0)])
+    listed = world.provider.bank_plugin.list_objects
+
+    def slowly(*args, **kwargs):
+        world.provider.lease.valid = False
+        return listed(*args, **kwargs)
+
+    world.provider.bank_plugin.list_objects = slowly
+    with pytest.raises(exception.LeaseLost):
+        checkpoint.transition("available")
+    assert world.provider.checkpoints.get(checkpoint.id).status == "protecting"
