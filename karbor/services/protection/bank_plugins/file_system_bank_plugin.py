@@ -91,6 +91,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
         try:
             _prepare(path, self._root, temporary)
             removed = self._files.remove_temporaries(_DEAD_WRITER_SECONDS)
+            self._files.keep_space_back()
         except OSError as error:
             raise _invalid(
                 "file_system_bank_path",

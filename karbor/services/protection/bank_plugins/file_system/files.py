@@ -12,6 +12,8 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
+from karbor.services.protection.bank_plugins.file_system.reserve import Reserve
+
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 
@@ -23,6 +25,13 @@ _MOST_AT_ONCE = 0x7FFFF000
 _FOLDER_STAYS = frozenset(
     {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOENT, errno.ENOTDIR}
 )
+
+
+# Beside the temporary files.
+_RESERVE = b"reserve"
+# An index, an entry, a lease; never a chunk of data.
+_SMALL = 64 * 1024
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class KeyConflict(Exception):
@@ -45,15 +54,33 @@ class FileStore:
         self._root = root
         self._temporary = temporary
         self._has_files = has_files
+        self._reserve = Reserve(os.path.join(temporary, _RESERVE))
 
     def write(self, path: bytes, *parts: bytes | memoryview) -> None:
         """Create or replace a file: whole for every reader, durable when it returns.
+
+        A small file still finds room on a filesystem that data has filled, once.
 
         :param path: below the root
         :param parts: what it will contain, one after the other
         :raises KeyConflict: when the path is a folder, or a file is in its way
         :raises OSError: when it could not be written; the old file is still there
         """
+        try:
+            self._write(path, *parts)
+        except OSError as error:
+            is_small = sum(memoryview(part).nbytes for part in parts) <= _SMALL
+            if error.errno not in _FULL or not is_small:
+                raise
+            if not self._reserve.give_back():
+                raise
+            self._write(path, *parts)
+
+    def keep_space_back(self) -> None:
+        """Keep a little space for small files on a filesystem that fills up."""
+        self._reserve.take()
+
+    def _write(self, path: bytes, *parts: bytes | memoryview) -> None:
         temporary = os.path.join(self._temporary, uuid.uuid4().hex.encode())
         descriptor = os.open(
             temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE
@@ -110,6 +137,7 @@ class FileStore:
             folder = os.path.dirname(folder)
         if emptied:
             self._sync_folder(folder)
+        self._reserve.take()
 
     def remove_temporaries(self, older_than: float) -> int:
         """Delete the temporary files that writers left when they died.
@@ -123,7 +151,8 @@ class FileStore:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     if (
-                        entry.is_file(follow_symlinks=False)
+                        entry.name != _RESERVE
+                        and entry.is_file(follow_symlinks=False)
                         and entry.stat(follow_symlinks=False).st_mtime < before
                     ):
                         os.unlink(entry.path)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The filesystem bank: what is special about files."""
 
+import errno
 import json
 import os
 import stat
@@ -117,7 +118,46 @@ def test_a_failed_write_leaves_no_temporary_file(bank, tmp_path):
     with pytest.raises(exception.BankUpdateObjectFailed):
         bank.update_object("/a", "x")
     temporary = tmp_path / "bank" / file_system_bank_plugin.TEMPORARY
-    assert list(temporary.iterdir()) == []
+    assert [path.name for path in temporary.iterdir()] == ["reserve"]
+
+
+class FullUntil:
+    """os.writev on a filesystem that is full until a file is gone from it."""
+
+    def __init__(self, path):
+        self._path = path
+        self._writev = os.writev
+
+    def __call__(self, descriptor, parts):
+        if self._path.exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self._writev(descriptor, parts)
+
+
+def test_a_full_filesystem_still_takes_what_a_deletion_must_write(
+    bank, tmp_path, monkeypatch
+):
+    reserve = tmp_path / "bank" / file_system_bank_plugin.TEMPORARY / "reserve"
+    assert reserve.stat().st_size > 1024 * 1024
+    bank.update_object("/data", "x")
+    monkeypatch.setattr(os, "writev", FullUntil(reserve))
+
+    with pytest.raises(exception.BankUpdateObjectFailed, match="No space left"):
+        bank.update_object("/chunk", b"x" * 1024 * 1024)
+    assert reserve.exists()
+    bank.update_object("/index.json", {"status": "deleting"})
+    assert not reserve.exists()
+    assert bank.get_object("/index.json") == {"status": "deleting"}
+
+    bank.delete_object("/data")
+    assert reserve.exists()
+
+
+def test_a_filesystem_that_stays_full_is_told(bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "writev", FullUntil(tmp_path))
+    for _ in range(2):
+        with pytest.raises(exception.BankUpdateObjectFailed, match="No space left"):
+            bank.update_object("/index.json", {})
 
 
 def test_a_key_cannot_be_a_folder_of_others(bank):
