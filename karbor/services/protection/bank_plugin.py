@@ -102,7 +102,10 @@ class BankPlugin(abc.ABC):
 
     @property
     def capabilities(self) -> BankCapabilities:
-        """What the store can do beyond the contract; asks no store."""
+        """What the store can do beyond the contract; may ask it, once.
+
+        :raises BankException: when it cannot be asked
+        """
         return BankCapabilities()
 
     @abc.abstractmethod

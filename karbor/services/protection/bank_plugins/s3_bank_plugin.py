@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -105,10 +106,12 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         self._names = Names(options.bank_s3_object_prefix)
         client = config[s3_client.GROUP]
         self._region = client.s3_region
-        self._client = s3_client.make_client(config, client.read_timeout)
+        # Of its own: boto3's default session is not safe to share.
+        session = boto3.session.Session()
+        self._client = s3_client.make_client(config, client.read_timeout, session)
         # A renewal that hangs must leave time for the next one.
         self._lease_client = s3_client.make_client(
-            config, min(client.read_timeout, windows.renew / _LEASE_PART)
+            config, min(client.read_timeout, windows.renew / _LEASE_PART), session
         )
         self._attempts = Attempts(
             s3_client.S3Errors(), client.s3_retry_attempts, client.s3_retry_backoff
@@ -367,6 +370,8 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
 
     def _ensure_bucket(self) -> None:
         """Make the bucket when this is the first use, and it is not there."""
+        if self._bucket_is_there:
+            return
         with self._first_use:
             if self._bucket_is_there:
                 return

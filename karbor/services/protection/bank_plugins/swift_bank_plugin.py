@@ -320,6 +320,8 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
 
     def _ensure_container(self) -> None:
         """Make the container when this is the first use, and it is not there."""
+        if self._container_is_there:
+            return
         with self._container_lock:
             if self._container_is_there:
                 return

@@ -106,9 +106,12 @@ def register_opts(conf: cfg.ConfigOpts) -> cfg.ConfigOpts.GroupAttr:
     return conf[GROUP]
 
 
-def make_client(conf: cfg.ConfigOpts, read_timeout: float) -> Any:
+def make_client(
+    conf: cfg.ConfigOpts, read_timeout: float, session: boto3.session.Session
+) -> Any:
     """A client that many threads may use, and that tries everything once.
 
+    :param session: makes the client; several threads may not share it
     :raises InvalidInput: naming the option that is wrong; the error's
         ``kwargs["option"]`` names it as ``[group]/option``
     """
@@ -123,8 +126,7 @@ def make_client(conf: cfg.ConfigOpts, read_timeout: float) -> Any:
     if options.s3_auth_insecure:
         verify = False
     try:
-        # A session of its own: boto3's default one is no thread's.
-        return boto3.session.Session().client(
+        return session.client(
             "s3",
             region_name=options.s3_region,
             endpoint_url=options.s3_endpoint or None,
