@@ -250,7 +250,11 @@ class CheckpointTransitionRefused(KarborException):
 
 
 class CheckpointUnreadable(KarborException):
-    message = _("The index of checkpoint %(checkpoint_id)s cannot be read: %(reason)s")
+    message = _(
+        "The index of checkpoint %(checkpoint_id)s cannot be read: %(reason)s. An "
+        "administrator finds out more with 'karbor-manage bank check', and takes the "
+        "checkpoint away with 'karbor-manage bank remove-checkpoint'."
+    )
 
 
 class ProviderLoadFailed(KarborException):

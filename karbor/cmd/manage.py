@@ -7,17 +7,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from oslo_config import cfg
-from oslo_db import exception as db_exception
 from oslo_log import log
 
 from karbor import exception
-from karbor.cmd import bank_commands
+from karbor.cmd import bank_commands, starting
 from karbor.common import config
 from karbor.context import get_admin_context
 from karbor.db import migration
 from karbor.db.database import Database
 
 _DOWN_AFTER = 60
+
+#: What is told in a sentence.
+_ERRORS: tuple[type[Exception], ...] = (exception.KarborException, *starting.ERRORS)
 
 
 def db_sync(conf: cfg.ConfigOpts) -> None:
@@ -64,6 +66,10 @@ def service_remove(conf: cfg.ConfigOpts) -> None:
         raise exception.ServiceNotFound(service_id=f"{binary} on {host}")
     database.services.delete(get_admin_context(), found[0]["id"])
     print(f"Removed {binary} on {host}")
+
+
+#: As shells say of a command that Ctrl-C has ended.
+_INTERRUPTED = 130
 
 
 def _open(conf: cfg.ConfigOpts) -> Database:
@@ -122,16 +128,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             logging.getLogger("karbor").setLevel(logging.WARNING)
         run: Callable[[cfg.ConfigOpts], int | None] = conf.command.run
         return run(conf) or 0
-    except (
-        cfg.Error,
-        OSError,
-        ValueError,
-        exception.KarborException,
-        migration.MigrationError,
-        migration.DatabaseOutOfDate,
-        db_exception.DBError,
-    ) as error:
-        print(f"karbor-manage: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("karbor-manage: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except _ERRORS as error:
+        print(f"karbor-manage: {starting.explain(error)}", file=sys.stderr)
         return int(getattr(conf.command, "failure", 1))
 
 

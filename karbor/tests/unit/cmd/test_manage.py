@@ -7,6 +7,7 @@ import sys
 import pytest
 from oslo_config import cfg
 
+from karbor.cmd import manage as karbor_manage
 from karbor.context import get_admin_context
 from karbor.db import migration, options
 from karbor.db.database import Database
@@ -93,3 +94,24 @@ def test_services_are_listed_and_removed(manage, config_file):
     again = manage("service", "remove", "karbor-protection", "host-1")
     assert again.returncode == 1
     assert "karbor-protection on host-1" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("connection", "said"),
+    [
+        ("nosuch://u:secret@h/d", "[database] connection"),
+        ("postgresql+psycopg2://u:secret@127.0.0.1:1/d", "refused"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_in_a_sentence(
+    tmp_path, capsys, connection, said
+):
+    file = tmp_path / "karbor.conf"
+    file.write_text(
+        f"[database]\nconnection = {connection}\nmax_retries = 0\n", encoding="utf-8"
+    )
+    assert karbor_manage.main(["--config-file", str(file), "db", "version"]) == 1
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "Traceback" not in printed
+    assert "secret" not in printed
