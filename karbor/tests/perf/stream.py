@@ -5,10 +5,11 @@
 JSON object. A file of the data is made first. Each round copies it with ``cp`` and
 ``sync``, writes it as a stream (every byte hashed twice, every object fsynced), copies
 the copy back with ``cp`` and ``sync``, reads the stream (every byte checked, and
-dropped), and restores it into a file that is fsynced at the end. The rates are MiB of the file per second, each of its fastest round: what else the machine
-does makes a round slower, never faster. ``write_processor_seconds``, over all cores,
-tells how much of them a write needs: the stream uses all, ``cp`` one, so what else
-runs slows the stream more.
+dropped), and restores it into a file that is fsynced at the end. The rates are MiB of
+the file per second, each of its fastest round: what else the machine does makes a
+round slower, never faster. ``write_processor_seconds``, over all cores, tells how much
+of them a write needs: the stream uses all, ``cp`` one, so what else runs slows the
+stream more.
 """
 
 import argparse
