@@ -7,7 +7,6 @@ import sys
 import pytest
 from oslo_config import cfg
 
-from karbor.cmd import manage as karbor_manage
 from karbor.context import get_admin_context
 from karbor.db import migration, options
 from karbor.db.database import Database
@@ -104,14 +103,13 @@ def test_services_are_listed_and_removed(manage, config_file):
     ],
 )
 def test_a_database_that_cannot_be_used_is_told_in_a_sentence(
-    tmp_path, capsys, connection, said
+    manage, config_file, connection, said
 ):
-    file = tmp_path / "karbor.conf"
-    file.write_text(
+    config_file.write_text(
         f"[database]\nconnection = {connection}\nmax_retries = 0\n", encoding="utf-8"
     )
-    assert karbor_manage.main(["--config-file", str(file), "db", "version"]) == 1
-    printed = capsys.readouterr().err
-    assert said in printed
-    assert "Traceback" not in printed
-    assert "secret" not in printed
+    done = manage("db", "version")
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "secret" not in done.stderr
