@@ -25,6 +25,7 @@ listing) is not asked to notice a bit that was flipped.
 
 import random
 import re
+import threading
 
 import pytest
 
@@ -265,15 +266,25 @@ class BankFaults:
         chance = random.Random(seed)
         data = chance.randbytes(700_001)
         section = bank.get_sub_section("/faults")
-        seen = {"count": 0}
+        lock = threading.Lock()
+        count = 0
+        failed = set()
 
         def plan(request):
-            # At most every other request, so that a second attempt goes through.
-            seen["count"] += 1
-            if seen["count"] % 3 or request.method not in ("PUT", "GET"):
-                return None
-            faults = ON_WRITE if request.method == "PUT" else ON_LIST
-            return chance.choice(faults)
+            # Chunks are written side by side: only what each of them has met tells
+            # that its next attempt must go through.
+            nonlocal count
+            with lock:
+                count += 1
+                call = (request.method, request.path)
+                if call in failed:
+                    failed.remove(call)
+                    return None
+                if count % 3 or request.method not in ("PUT", "GET"):
+                    return None
+                failed.add(call)
+                faults = ON_WRITE if request.method == "PUT" else ON_LIST
+                return chance.choice(faults)
 
         section.list_objects()
         proxy.plan = plan
