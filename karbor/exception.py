@@ -293,6 +293,13 @@ class BankDataCorrupted(BankException):
     message = _("Data in the bank is damaged: %(reason)s")
 
 
+class DataKeyUnavailable(BankException):
+    message = _(
+        "The data key %(key_id)s of project %(project_id)s is not available: "
+        "%(reason)s"
+    )
+
+
 class AcquireLeaseFailed(BankException):
     message = _("Acquiring the lease failed: %(reason)s")
 
