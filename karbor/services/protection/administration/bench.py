@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from karbor.services.protection.bank.sections import Bank
-from karbor.services.protection.bank.streams import codecs
+from karbor.services.protection.bank.chunks import codecs
 
 MIB = 1024 * 1024
 #: Where the bench keeps its objects, to be deleted in the end.

@@ -10,7 +10,7 @@ from karbor import exception
 from karbor.services.protection.administration.depth import Depth
 from karbor.services.protection.administration.findings import Kind, Report
 from karbor.services.protection.bank.sections import BankSection
-from karbor.services.protection.bank.streams import codecs, manifest
+from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.streams.stored import PlacedChunk, StoredStream
 from karbor.services.protection.bank.walking import Presence
 
@@ -70,7 +70,7 @@ class StreamCheck:
             return None
         self._report.streams += 1
         if self._depth.is_full:
-            self._whole = codecs.HASHES[stored.info.hash_name]()
+            self._whole = stored.hash.new()
         try:
             self._look_at(stored)
         finally:

@@ -17,10 +17,15 @@ class SealBroken(ValueError):
     """A sealed object is not what was written; the text says how."""
 
 
+def text_of(value: Any) -> bytes:
+    """What the digest of a JSON value whose keys are all text is made of."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return text.encode("ascii")
+
+
 def digest_of(value: Any) -> str:
     """The digest of a JSON value whose keys are all text."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(text_of(value)).hexdigest()
 
 
 def seal(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.services.protection.bank import copying, keys
+from karbor.services.protection.bank.chunks import space
+from karbor.services.protection.bank.chunks.space import ChunkSpace
 from karbor.services.protection.bank.streams import legacy, manifest
 from karbor.services.protection.bank.streams.legacy import LegacyStreamReader
 from karbor.services.protection.bank.streams.manifest import StreamInfo
@@ -15,6 +17,7 @@ from karbor.services.protection.bank.streams.writer import StreamWriter
 
 if TYPE_CHECKING:
     from karbor.context import RequestContext
+    from karbor.services.protection.bank.chunks.keyring import Keyring
     from karbor.services.protection.bank_plugin import BankPlugin
     from karbor.services.protection.progress import ResourceProgress
 
@@ -30,13 +33,18 @@ class Bank:
 
     :param plugin: where the objects are
     :param stream_options: how data streams of its sections are cut and moved
+    :param keyring: encrypts the streams of projects; None: they are not encrypted
     """
 
     def __init__(
-        self, plugin: "BankPlugin", stream_options: StreamOptions | None = None
+        self,
+        plugin: "BankPlugin",
+        stream_options: StreamOptions | None = None,
+        keyring: "Keyring | None" = None,
     ) -> None:
         self._plugin = plugin
         self._stream_options = stream_options or StreamOptions()
+        self._keyring = keyring
 
     @property
     def stream_options(self) -> StreamOptions:
@@ -102,9 +110,23 @@ class Bank:
             context=context,
         )
 
-    def get_sub_section(self, section: str, is_writable: bool = True) -> "BankSection":
-        """The part of the bank whose keys begin with the section's name."""
-        return BankSection(self, section, is_writable)
+    def get_sub_section(
+        self, section: str, is_writable: bool = True, project_id: str | None = None
+    ) -> "BankSection":
+        """The part of the bank whose keys begin with the section's name.
+
+        :param project_id: whose data its streams are: their chunks are shared with
+            the project's other streams
+        """
+        return BankSection(self, section, is_writable, project_id)
+
+    def chunk_space(self, project_id: str) -> ChunkSpace:
+        """Where a project's chunks are.
+
+        :raises InvalidParameterValue: when the id cannot be a part of a key
+        """
+        section = self.get_sub_section(f"{space.ROOT}/{keys.validate_part(project_id)}")
+        return ChunkSpace(section, project_id, self._keyring)
 
 
 class BankSection:
@@ -118,13 +140,21 @@ class BankSection:
     :param prefix: the section's name, such as ``/checkpoints/<id>``; a leading and
         a trailing ``/`` may be there or not
     :param is_writable: whether objects may be written and deleted
+    :param project_id: whose data its streams are; None when they are nobody's
     :raises InvalidParameterValue: when the prefix is no valid key
     """
 
-    def __init__(self, bank: Bank, prefix: str, is_writable: bool = True) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        prefix: str,
+        is_writable: bool = True,
+        project_id: str | None = None,
+    ) -> None:
         self._bank = bank
         self._prefix = "/" + keys.normalize_section(prefix)
         self._is_writable = is_writable
+        self._project_id = project_id
 
     def __repr__(self) -> str:
         return f"<BankSection {self._prefix}>"
@@ -138,6 +168,11 @@ class BankSection:
     def prefix(self) -> str:
         """What every key of the section begins with; begins and ends with ``/``."""
         return self._prefix
+
+    @property
+    def project_id(self) -> str | None:
+        """Whose data its streams are; None when they are nobody's."""
+        return self._project_id
 
     @property
     def is_writable(self) -> bool:
@@ -158,8 +193,25 @@ class BankSection:
         if is_writable:
             self._check_writable()
         return BankSection(
-            self._bank, self._prefix + keys.normalize_section(prefix), is_writable
+            self._bank,
+            self._prefix + keys.normalize_section(prefix),
+            is_writable,
+            self._project_id,
         )
+
+    def chunk_space(
+        self, stream: str, attempt: str, project_id: str | None = None
+    ) -> ChunkSpace:
+        """Where the chunks of a stream of this section are.
+
+        :param attempt: to write it
+        :param project_id: as the stream's manifest says; None: as the section's
+        """
+        project_id = project_id or self._project_id
+        if project_id is not None:
+            return self._bank.chunk_space(project_id)
+        folder = f"{self._prefix}{manifest.DATA}{stream}/{attempt}"
+        return ChunkSpace(BankSection(self._bank, folder, self._is_writable))
 
     def update_object(
         self, key: str, value: Any, context: "RequestContext | None" = None

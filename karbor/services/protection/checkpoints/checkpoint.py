@@ -34,7 +34,7 @@ class Checkpoint:
     def __init__(self, store: CheckpointStore, record: CheckpointRecord) -> None:
         self._store = store
         self._record = record
-        self._section = store.section(record.id)
+        self._section = store.section(record.id, record.project_id)
         # Its own name for what it writes: no two attempts write one object.
         self._attempt = uuid.uuid4().hex
         self._graph: tuple[str | None, ResourceGraph] | None = None
@@ -92,6 +92,14 @@ class Checkpoint:
     def copied_from(self) -> str | None:
         """The id of the checkpoint that this one is a copy of."""
         return self._record.copied_from
+
+    @property
+    def copied_from_provider(self) -> str | None:
+        """The id of the provider in whose bank that one is; None when it is no copy."""
+        record = self._record
+        if record.copied_from is None:
+            return None
+        return record.copied_from_provider or record.provider_id
 
     @property
     def checkpoint_section(self) -> BankSection:
@@ -301,6 +309,7 @@ class Checkpoint:
             shown["status_reason"] = record.status_reason
         if record.copied_from:
             shown["copied_from"] = record.copied_from
+            shown["copied_from_provider"] = self.copied_from_provider
         if graph:
             shown["resource_graph"] = record.legacy_graph
             if record.resource_graph is not None:

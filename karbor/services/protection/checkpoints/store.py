@@ -61,9 +61,14 @@ class CheckpointStore:
         """Under which id this process works on checkpoints."""
         return self.bank.get_owner_id()
 
-    def section(self, checkpoint_id: str) -> BankSection:
-        """Everything that one checkpoint keeps."""
-        return self.bank.get_sub_section(f"checkpoints/{checkpoint_id}")
+    def section(self, checkpoint_id: str, project_id: str | None = None) -> BankSection:
+        """Everything that one checkpoint keeps, but for its chunks.
+
+        :param project_id: whose checkpoint it is; needed to write streams
+        """
+        return self.bank.get_sub_section(
+            f"checkpoints/{checkpoint_id}", project_id=project_id
+        )
 
     def check_lease(self) -> None:
         """Make sure that this process may still commit.

@@ -9,17 +9,20 @@ as a store has spoilt objects. ``karbor-manage bank repair`` makes and clears th
 
 import datetime
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from karbor import exception
 from karbor.services.protection.bank import sealing
 from karbor.services.protection.bank.chunks import names
-from karbor.services.protection.bank.sections import BankSection
+
+if TYPE_CHECKING:
+    from karbor.services.protection.bank.sections import BankSection
 
 #: The folder of a chunk space that has the marks.
 FOLDER = "damaged/"
 
 
-def load(space: BankSection) -> frozenset[str]:
+def load(space: "BankSection") -> frozenset[str]:
     """The names of all objects that are marked; costs a listing.
 
     :param space: of one project, ``/chunks/<project id>``
@@ -28,14 +31,14 @@ def load(space: BankSection) -> frozenset[str]:
     return frozenset(marked(space))
 
 
-def marked(space: BankSection) -> Iterator[str]:
+def marked(space: "BankSection") -> Iterator[str]:
     """The same, one after the other and in order."""
     for key in space.iterate_objects(FOLDER):
         yield key.removeprefix(FOLDER)
 
 
 def mark(
-    space: BankSection, name: str, reason: str, found_at: datetime.datetime
+    space: "BankSection", name: str, reason: str, found_at: datetime.datetime
 ) -> None:
     """Let no writer that begins from now on reuse an object; may be repeated.
 
@@ -50,7 +53,7 @@ def mark(
     space.update_object(FOLDER + name, sealing.seal(value))
 
 
-def clear(space: BankSection, name: str) -> None:
+def clear(space: "BankSection", name: str) -> None:
     """Let an object be reused again; nothing when it is not marked.
 
     :raises BankException: when the mark is still there and cannot be deleted
@@ -63,7 +66,7 @@ def clear(space: BankSection, name: str) -> None:
             raise
 
 
-def check(space: BankSection, name: str) -> None:
+def check(space: "BankSection", name: str) -> None:
     """Make sure that a mark is what was written.
 
     :raises SealBroken: when it is not

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.services.protection.bank import keys
-from karbor.services.protection.bank.streams import codecs
+from karbor.services.protection.bank.chunks.hashing import SHA256
 from karbor.services.protection.bank.streams.manifest import StreamInfo
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class LegacyStreamReader(io.RawIOBase):
             name=self._name,
             length=self._length,
             digest=self._whole.hexdigest(),
-            hash_name=codecs.SHA256,
+            hash_name=SHA256,
             chunk_size=0,
             chunk_count=self._count,
             stored_length=self._length,

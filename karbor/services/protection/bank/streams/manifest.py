@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a stream is made of, as it is written in the bank.
 
-A *manifest* names the pages of a stream, each an object that lists up to
-:data:`PAGE_CHUNKS` chunks in order, so that neither writing nor reading ever holds
-the list of a large stream: 10 TiB in chunks of 4 MiB are 2.6 million chunks on
-2,560 pages.
+A *manifest* names the pages of a stream. Each page lists up to :data:`PAGE_CHUNKS`
+chunks in order, so that neither writing nor reading ever holds the list of a large
+stream: 10 TiB in chunks of 4 MiB are 2.6 million chunks on 2,560 pages. A page is
+kept as a chunk is, so streams that share a part share its pages, and a small stream
+is all in its manifest.
 
-Both are JSON objects ``{"body": …, "digest": hex}``, where the digest is sha256 over
-the body as JSON with sorted keys and without blanks, in UTF-8. The manifest's body
-holds the digest of every page, so the manifest's digest stands for all of it.
+A manifest is a JSON object ``{"body": …, "digest": hex}``; the digest is sha256 over
+the body as JSON with sorted keys, no blanks and ASCII only. Where the project has a
+key, ``"mac"`` is the same with the key, so that nobody makes a manifest without it.
+The body holds the digest of every page, and a page that of every chunk, so the
+manifest's digest stands for all of it.
 """
 
 import dataclasses
+import json
+from collections.abc import Callable
 from typing import Any
 
 from karbor.services.protection.bank import sealing
-from karbor.services.protection.bank.streams import codecs
+from karbor.services.protection.bank.chunks.hashing import Hash
+from karbor.services.protection.bank.chunks.refs import ChunkRef, RefError
 from karbor.services.protection.bank.streams.options import MAX_CHUNK_SIZE
 
 FORMAT = "karbor-stream"
@@ -25,6 +31,7 @@ PAGE_CHUNKS = 1024
 #: Where manifests are in a section. Sorts before DATA, so that deleting a section
 #: key by key deletes a stream's manifest before its data.
 MANIFESTS = ".streams/by-name/"
+#: Where the chunks are of streams outside of a project.
 DATA = ".streams/data/"
 
 
@@ -39,7 +46,8 @@ class StreamInfo:
     :param name: in its section
     :param length: bytes of the stream
     :param digest: hex digest over the whole stream
-    :param hash_name: of that digest and of the chunks' digests
+    :param hash_name: of that digest and of the chunks' digests: ``sha256``, or
+        ``hmac-sha256`` where the project has a key
     :param chunk_size: bytes of every chunk but the last
     :param chunk_count: chunks, zero chunks among them
     :param stored_length: bytes of the chunks as they are in the bank
@@ -54,75 +62,15 @@ class StreamInfo:
     stored_length: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Chunk:
-    """One chunk of a stream.
-
-    :param digest: hex digest of its bytes, before they were compressed
-    :param length: bytes
-    :param stored_length: bytes of the object; 0 for a zero chunk
-    :param codec: how the object came from the bytes; None for a zero chunk
-    :param key: the object, relative to the section; None for a zero chunk
-    """
-
-    digest: str
-    length: int
-    stored_length: int = 0
-    codec: str | None = None
-    key: str | None = None
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether all bytes are zero and no object is kept."""
-        return self.key is None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is written on a page."""
-        if self.is_zero:
-            return {"digest": self.digest, "length": self.length, "zero": True}
-        return {
-            "digest": self.digest,
-            "length": self.length,
-            "stored_length": self.stored_length,
-            "codec": self.codec,
-            "object": self.key,
-        }
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Chunk":
-        """As it was written on a page.
-
-        :raises ManifestError: when it was not
-        """
-        try:
-            if value.get("zero"):
-                return cls(digest=value["digest"], length=_number(value["length"]))
-            if value["codec"] not in codecs.CODECS:
-                raise ManifestError(
-                    f"the codec {value['codec']!r} is not known to this release"
-                )
-            return cls(
-                digest=value["digest"],
-                length=_number(value["length"]),
-                stored_length=_number(value["stored_length"]),
-                codec=value["codec"],
-                key=str(value["object"]),
-            )
-        except (AttributeError, KeyError, TypeError) as error:
-            raise ManifestError(f"a chunk lacks or mistypes {error}") from error
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Page:
     """Where a page is, and what it must be.
 
-    :param key: relative to the section
-    :param digest: hex sha256 of its body
+    :param ref: a page is kept as a chunk is
     :param chunks: how many it lists
     """
 
-    key: str
-    digest: str
+    ref: ChunkRef
     chunks: int
 
 
@@ -131,16 +79,24 @@ class Manifest:
     """A stream that is whole in the bank.
 
     :param info: what is known of the stream
-    :param attempt: the folder under ``.streams/data/<name>/`` with its objects
+    :param attempt: that wrote it; without a project, the folder of its chunks under
+        ``.streams/data/<name>/``
+    :param project_id: in whose chunk space the chunks are
+    :param key_id: hex id of the key that digests are made with; None: plain sha256
     :param pages: in order
     """
 
     info: StreamInfo
     attempt: str
+    project_id: str | None
+    key_id: str | None
     pages: tuple[Page, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As it is written in the bank."""
+    def to_json(self, hashing: Hash) -> dict[str, Any]:
+        """As it is written in the bank.
+
+        :param hashing: with the key of ``key_id``
+        """
         info = self.info
         return seal(
             {
@@ -148,39 +104,44 @@ class Manifest:
                 "version": VERSION,
                 "name": info.name,
                 "attempt": self.attempt,
+                "project": self.project_id,
+                "key": self.key_id,
                 "hash": info.hash_name,
-                "encryption": None,
                 "chunk_size": info.chunk_size,
                 "chunk_count": info.chunk_count,
                 "length": info.length,
                 "stored_length": info.stored_length,
                 "digest": info.digest,
                 "pages": [
-                    {"object": page.key, "digest": page.digest, "chunks": page.chunks}
-                    for page in self.pages
+                    {**page.ref.to_json(), "chunks": page.chunks} for page in self.pages
                 ],
-            }
+            },
+            hashing,
         )
 
     @classmethod
-    def from_json(cls, value: Any, name: str) -> "Manifest":
+    def from_json(
+        cls, value: Any, name: str, find_hash: Callable[[str | None, str | None], Hash]
+    ) -> "Manifest":
         """As it was written in the bank.
 
         :param name: of the stream that it must describe
+        :param find_hash: gives the hash of a project and a key's id, or raises
         :raises ManifestError: when it was not
         """
-        body = unseal(value)
+        body = _body(value)
         try:
             if body["format"] != FORMAT or body["version"] != VERSION:
                 raise ManifestError(
                     f"it has format {body['format']!r} version {body['version']!r}; "
                     f"this release reads {FORMAT!r} version {VERSION}"
                 )
-            if body["encryption"] is not None:
-                raise ManifestError("it is encrypted, which this release cannot read")
-            if body["hash"] not in codecs.HASHES:
+            hashing = find_hash(_name(body["project"]), _name(body["key"]))
+            if value.get("mac") != _mac(body, hashing):
+                raise ManifestError("it fails authentication")
+            if body["hash"] != hashing.name:
                 raise ManifestError(
-                    f"the hash {body['hash']!r} is not known to this release"
+                    f"its hash is {body['hash']!r} instead of {hashing.name!r}"
                 )
             if body["name"] != name:
                 raise ManifestError(f"it describes another stream, {body['name']!r}")
@@ -195,12 +156,14 @@ class Manifest:
                     stored_length=_number(body["stored_length"]),
                 ),
                 attempt=body["attempt"],
+                project_id=body["project"],
+                key_id=body["key"],
                 pages=tuple(
-                    Page(page["object"], page["digest"], _number(page["chunks"]))
+                    Page(ChunkRef.from_json(page), _number(page["chunks"]))
                     for page in body["pages"]
                 ),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError, RefError) as error:
             raise ManifestError(f"it lacks or mistypes {error}") from error
         manifest._check()
         return manifest
@@ -218,35 +181,49 @@ class Manifest:
             raise ManifestError("its pages do not list as many chunks as it has")
 
 
-def page_to_json(chunks: list[Chunk]) -> dict[str, Any]:
-    """A page as it is written in the bank."""
-    return seal({"chunks": [chunk.to_json() for chunk in chunks]})
+def page_to_bytes(chunks: list[ChunkRef]) -> bytes:
+    """A page as it is kept: the same chunks make the same bytes."""
+    value = {"chunks": [chunk.to_json() for chunk in chunks]}
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def page_from_json(value: Any, page: Page) -> list[Chunk]:
+def page_from_bytes(data: bytes | memoryview, page: Page) -> list[ChunkRef]:
     """The chunks of a page.
 
-    :raises ManifestError: when it is not the page that the manifest names
+    :raises ManifestError: when it is no page, or lists more or less than it must
     """
-    body = unseal(value)
-    if value["digest"] != page.digest:
-        raise ManifestError("it is not the page that the manifest names")
-    chunks = [Chunk.from_json(chunk) for chunk in body.get("chunks", ())]
+    try:
+        listed = json.loads(bytes(data))["chunks"]
+        chunks = [ChunkRef.from_json(chunk) for chunk in listed]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ManifestError(f"it is not a page: {error}") from error
     if len(chunks) != page.chunks:
         raise ManifestError(f"it lists {len(chunks)} chunks instead of {page.chunks}")
     return chunks
 
 
-def seal(body: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object with its digest."""
-    return {"body": body, "digest": sealing.digest_of(body)}
+def seal(body: dict[str, Any], hashing: Hash) -> dict[str, Any]:
+    """A JSON object with its digest, and with its code where there is a key."""
+    sealed = {"body": body, "digest": sealing.digest_of(body)}
+    mac = _mac(body, hashing)
+    return sealed if mac is None else {**sealed, "mac": mac}
 
 
-def unseal(value: Any) -> dict[str, Any]:
-    """The body of a sealed JSON object.
+def place_of(value: Any) -> tuple[str | None, str | None]:
+    """The attempt and the project of a manifest.
 
-    :raises ManifestError: when the digest is not that of the body
+    For who looks for its chunks without the key to check it with.
+
+    :raises ManifestError: when it is damaged
     """
+    body = _body(value)
+    try:
+        return _name(body["attempt"]), _name(body["project"])
+    except (KeyError, TypeError) as error:
+        raise ManifestError(f"it lacks or mistypes {error}") from error
+
+
+def _body(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("body"), dict):
         raise ManifestError("it is not a JSON object with a body and a digest")
     body: dict[str, Any] = value["body"]
@@ -255,7 +232,19 @@ def unseal(value: Any) -> dict[str, Any]:
     return body
 
 
+def _mac(body: dict[str, Any], hashing: Hash) -> str | None:
+    if not hashing.is_keyed:
+        return None
+    return hashing.digest(sealing.text_of(body))
+
+
+def _name(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"a name: {value!r:.80}")
+    return value
+
+
 def _number(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise TypeError(f"a number: {value!r}")
+        raise TypeError(f"a number: {value!r:.80}")
     return value

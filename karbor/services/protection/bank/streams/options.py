@@ -59,6 +59,7 @@ class StreamOptions:
     :param worker_threads: threads per stream, besides the caller's and one that
         hashes the whole
     :param zstd_level: 1 to 19
+    :param inline_limit: bytes; what is not longer when stored is no object of its own
     :raises InvalidInput: when the values do not go together
     """
 
@@ -66,6 +67,7 @@ class StreamOptions:
     max_bytes_in_flight: int = 32 * MIB
     worker_threads: int = 4
     zstd_level: int = 1
+    inline_limit: int = 4096
 
     def __post_init__(self) -> None:
         if not 1 <= self.chunk_size <= MAX_CHUNK_SIZE:

@@ -6,7 +6,7 @@ import io
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from karbor.services.protection.bank.streams import codecs, manifest
+from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank.streams.stored import StoredStream
 
@@ -36,14 +36,16 @@ class StreamReader(io.RawIOBase):
     ) -> None:
         super().__init__()
         self._stored = StoredStream(section, name)
-        self._fetched: collections.deque[Future[bytes]] = collections.deque()
+        self._fetched: collections.deque[Future[bytes | memoryview]] = (
+            collections.deque()
+        )
         self._hashing: Future[None] | None = None
         self._taken = 0
         self._current = memoryview(b"")
         self._failure: BaseException | None = None
         self._workers = ThreadPoolExecutor(options.worker_threads, "stream-get")
         self._hasher = ThreadPoolExecutor(1, "stream-hash")
-        self._whole = codecs.HASHES[self.info.hash_name]()
+        self._whole = self._stored.hash.new()
         self._ahead = max(1, options.max_bytes_in_flight // self.info.chunk_size)
         self._chunks = self._stored.chunks()
 
@@ -116,7 +118,7 @@ class StreamReader(io.RawIOBase):
             self._finish()
         return bool(self._current) or self._taken < self.info.chunk_count
 
-    def _next_chunk(self) -> bytes:
+    def _next_chunk(self) -> bytes | memoryview:
         try:
             self._fetch_ahead()
             data = self._fetched.popleft().result()

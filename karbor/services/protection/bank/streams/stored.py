@@ -3,11 +3,14 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from karbor import exception
 from karbor.services.protection.bank import keys
-from karbor.services.protection.bank.streams import codecs, manifest
+from karbor.services.protection.bank.chunks.hashing import Hash
+from karbor.services.protection.bank.chunks.reader import ChunkDamaged, ChunkReader
+from karbor.services.protection.bank.chunks.refs import ChunkRef
+from karbor.services.protection.bank.streams import manifest
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.sections import BankSection
@@ -21,16 +24,17 @@ class PlacedChunk:
     """
 
     index: int
-    chunk: manifest.Chunk
+    chunk: ChunkRef
 
 
 class StoredStream:
     """Gets the parts of one stream; once made, safe from many threads.
 
     Every method raises :class:`~karbor.exception.BankDataCorrupted`, naming section,
-    stream and part, when something was changed, cut or lost, and
+    stream and part, when something was changed, cut or lost,
     :class:`~karbor.exception.BankGetObjectFailed` when an object is there but the
-    bank does not give it.
+    bank does not give it, and :class:`~karbor.exception.DataKeyUnavailable` when the
+    stream is encrypted and the key is not there.
 
     :raises BankGetObjectFailed: also when there is no such stream
     """
@@ -38,69 +42,70 @@ class StoredStream:
     def __init__(self, section: "BankSection", name: str) -> None:
         self._section = section
         self._name = keys.validate_part(name)
-        self._decompressor = codecs.Decompressor()
-        value = self._get(manifest.MANIFESTS + name, None)
+        key = manifest.MANIFESTS + name
         try:
-            self.manifest = manifest.Manifest.from_json(value, name)
+            value = section.get_object(key)
+        except exception.BankGetObjectFailed as error:
+            raise self._not_given("its manifest", error) from error
+        except exception.InvalidParameterValue as error:
+            raise self.corrupted(f"its manifest: {error}") from error
+        try:
+            self.manifest = manifest.Manifest.from_json(value, name, self._find_hash)
         except manifest.ManifestError as error:
             raise self.corrupted(f"its manifest: {error}") from error
-        self._hash = codecs.HASHES[self.info.hash_name]
+        self.hash = self._find_hash(self.manifest.project_id, self.manifest.key_id)
+        self.space = section.chunk_space(
+            name, self.manifest.attempt, self.manifest.project_id
+        )
+        self._reader = ChunkReader(self.space, self.hash)
 
     @property
     def info(self) -> manifest.StreamInfo:
         """Length, digest and chunks of the stream."""
         return self.manifest.info
 
-    def chunks(self) -> Iterator[PlacedChunk]:
+    def chunks(self, *, heal: bool = True) -> Iterator[PlacedChunk]:
         """All chunks in order, as the pages list them."""
         for number in range(len(self.manifest.pages)):
-            yield from self.page(number)
+            yield from self.page(number, heal=heal)
 
-    def page(self, number: int) -> list[PlacedChunk]:
-        """The chunks of one page."""
+    def page(self, number: int, *, heal: bool = True) -> list[PlacedChunk]:
+        """The chunks of one page.
+
+        :param heal: as :meth:`read`
+        """
         page = self.manifest.pages[number]
-        value = self._get(page.key, f"page {number}")
+        data = self._get(page.ref, f"page {number}", heal)
         try:
-            chunks = manifest.page_from_json(value, page)
+            chunks = manifest.page_from_bytes(data, page)
         except manifest.ManifestError as error:
             raise self.corrupted(f"page {number}: {error}") from error
         first = sum(before.chunks for before in self.manifest.pages[:number])
-        placed = [
-            PlacedChunk(index, chunk) for index, chunk in enumerate(chunks, first)
-        ]
         size = self.info.chunk_size
         for index, chunk in enumerate(chunks, first):
             if chunk.length != min(self.info.length - index * size, size):
                 raise self.corrupted(
                     f"chunk {index}: the manifest gives it {chunk.length} bytes"
                 )
-        return placed
+        return [PlacedChunk(index, chunk) for index, chunk in enumerate(chunks, first)]
 
-    def read(self, placed: PlacedChunk) -> bytes:
-        """The bytes of a chunk; length, codec and digest are checked."""
-        chunk = placed.chunk
-        what = f"chunk {placed.index}"
-        if chunk.key is None or chunk.codec is None:
-            if chunk.digest != codecs.digest_of_zeros(
-                self.info.hash_name, chunk.length
-            ):
-                raise self.corrupted(f"{what}: its digest is not that of zeros")
-            return codecs.zeros(chunk.length)
-        stored = self._get(chunk.key, what)
-        if not isinstance(stored, bytes):
-            raise self.corrupted(f"{what}: it is no longer bytes")
-        if len(stored) != chunk.stored_length:
-            raise self.corrupted(
-                f"{what}: {len(stored)} bytes are stored instead of "
-                f"{chunk.stored_length}"
-            )
-        try:
-            data = self._decompressor.decode(chunk.codec, stored, chunk.length)
-        except codecs.CodecError as error:
-            raise self.corrupted(f"{what}: {error}") from error
-        if self._hash(data).hexdigest() != chunk.digest:
-            raise self.corrupted(f"{what}: its digest is not the manifest's")
-        return data
+    def read(self, placed: PlacedChunk, *, heal: bool = True) -> bytes | memoryview:
+        """The bytes of a chunk; length, codec and digest are checked.
+
+        :param heal: take another object with the same content when this one is
+            damaged; a check wants to know of the damage instead
+        """
+        return self._get(placed.chunk, f"chunk {placed.index}", heal)
+
+    def references(self) -> Iterator[str]:
+        """The names of all objects in the chunk space that the stream needs, pages
+        among them; one that it needs twice may come twice."""
+        for number, page in enumerate(self.manifest.pages):
+            if page.ref.name is not None:
+                yield page.ref.name
+            for placed in self.page(number):
+                if placed.chunk.name is not None:
+                    yield placed.chunk.name
 
     def corrupted(self, reason: str) -> exception.BankDataCorrupted:
         """The error that says what of this stream is damaged; its
@@ -109,25 +114,32 @@ class StoredStream:
             reason=f"{self._where()}: {reason}", detail=reason
         )
 
-    def _get(self, key: str, what: str | None) -> Any:
-        """An object of the stream.
+    def _find_hash(self, project_id: str | None, key_id: str | None) -> Hash:
+        own = self._section.project_id
+        if own is not None and project_id not in (own, None):
+            raise manifest.ManifestError(
+                f"it names chunks of another project, {project_id!r}"
+            )
+        if key_id is None:
+            return Hash(None)
+        space = self._section.chunk_space(self._name, "", project_id)
+        return Hash(space.find_key(key_id))
 
-        :param what: it is part of a committed stream, so not being there is damage;
-            None for the manifest, without which there is no stream
-        """
+    def _get(self, ref: ChunkRef, what: str, heal: bool) -> bytes | memoryview:
         try:
-            return self._section.get_object(key)
-        except exception.BankGetObjectFailed as error:
-            if what is None:
-                what = "its manifest"
-            elif key not in self._section.list_objects(prefix=key, limit=1):
-                raise self.corrupted(f"{what}: it is lost: {error}") from error
-            raise exception.BankGetObjectFailed(
-                key=self._section.prefix + self._name,
-                reason=f"{self._where()}: {what}: {error}",
-            ) from error
-        except exception.InvalidParameterValue as error:
+            return self._reader.get(ref, heal=heal)
+        except ChunkDamaged as error:
             raise self.corrupted(f"{what}: {error}") from error
+        except exception.BankGetObjectFailed as error:
+            raise self._not_given(what, error) from error
+
+    def _not_given(
+        self, what: str, error: exception.BankException
+    ) -> exception.BankGetObjectFailed:
+        return exception.BankGetObjectFailed(
+            key=self._section.prefix + self._name,
+            reason=f"{self._where()}: {what}: {error}",
+        )
 
     def _where(self) -> str:
         return f"stream {self._name!r} of {self._section.prefix}"

@@ -7,14 +7,13 @@ as a chunk, and to one thread that hashes the whole stream in order. When both a
 done the buffer is filled anew, so as many bytes are in memory as there are buffers,
 and a reader ahead of the bank waits for one.
 
-Objects are written under a folder that no other attempt uses; the manifest, written
-last, makes them a stream. The first error stops the reader, lets every thread end,
-and deletes what this attempt has written.
+Chunks are objects that no other attempt writes; the manifest, written last, makes
+them a stream. The first error stops the reader and lets every thread end. What was
+put by then is garbage: the collector's in a project's space, else deleted at once.
 """
 
 import contextlib
 import functools
-import hashlib
 import itertools
 import queue
 import threading
@@ -26,18 +25,18 @@ from oslo_log import log as logging
 
 from karbor import exception
 from karbor.services.protection.bank import keys
-from karbor.services.protection.bank.streams import codecs, manifest, sources
+from karbor.services.protection.bank.chunks import codecs, names
+from karbor.services.protection.bank.chunks.refs import ChunkRef
+from karbor.services.protection.bank.chunks.space import ChunkSpace
+from karbor.services.protection.bank.chunks.writer import ChunkWriter
+from karbor.services.protection.bank.streams import manifest, sources
 from karbor.services.protection.bank.streams.options import StreamOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from karbor.services.protection.bank.sections import BankSection
     from karbor.services.protection.progress import ResourceProgress
 
 LOG = logging.getLogger(__name__)
-
-_PAGE_DIGITS = 6
 
 
 class _Filled:
@@ -64,15 +63,14 @@ class _Filled:
 class _Pages:
     """Chunks as they become ready, put down page by page."""
 
-    def __init__(self, put: "Callable[[str, Any], None]", folder: str) -> None:
-        self._put = put
-        self._folder = folder
+    def __init__(self, chunks: ChunkWriter) -> None:
+        self._chunks = chunks
         self._lock = threading.Lock()
-        self._open: dict[int, dict[int, manifest.Chunk]] = {}
+        self._open: dict[int, dict[int, ChunkRef]] = {}
         self._written: dict[int, manifest.Page] = {}
         self.stored_length = 0
 
-    def add(self, index: int, chunk: manifest.Chunk) -> None:
+    def add(self, index: int, chunk: ChunkRef) -> None:
         """Take a chunk; writes the page when this was its last."""
         number = index // manifest.PAGE_CHUNKS
         with self._lock:
@@ -90,12 +88,11 @@ class _Pages:
             self._write(number, page)
         return tuple(self._written[number] for number in sorted(self._written))
 
-    def _write(self, number: int, page: dict[int, manifest.Chunk]) -> None:
-        key = f"{self._folder}pages/{number:0{_PAGE_DIGITS}}"
-        sealed = manifest.page_to_json([page[index] for index in sorted(page)])
-        self._put(key, sealed)
+    def _write(self, number: int, page: dict[int, ChunkRef]) -> None:
+        listed = manifest.page_to_bytes([page[index] for index in sorted(page)])
+        ref = self._chunks.put(listed)
         with self._lock:
-            self._written[number] = manifest.Page(key, sealed["digest"], len(page))
+            self._written[number] = manifest.Page(ref, len(page))
 
 
 class StreamWriter:
@@ -119,11 +116,7 @@ class StreamWriter:
         self._options = options
         self._progress = progress
         self._attempt = uuid.uuid4().hex
-        self._folder = f"{manifest.DATA}{name}/{self._attempt}/"
         self._manifest_key = manifest.MANIFESTS + name
-        self._pages = _Pages(section.update_object, self._folder)
-        self._compressor = codecs.Compressor(options.zstd_level)
-        self._whole = hashlib.sha256()
         self._length = 0
         self._chunk_count = 0
         self._free: queue.SimpleQueue[bytearray] = queue.SimpleQueue()
@@ -140,11 +133,16 @@ class StreamWriter:
             bank failed; a KarborException of the source itself comes through as
             it is
         """
-        # The longest keys of the attempt: refused before anything is written.
-        for key in (self._manifest_key, self._chunk_key(0)):
-            keys.validate(self._section.prefix + key)
         opened = sources.open_source(source)
+        space = self._section.chunk_space(self._name, self._attempt)
+        # The longest keys of the attempt: refused before anything is written.
+        for key in (
+            self._section.prefix + self._manifest_key,
+            space.section.prefix + names.key(names.make("0" * 64, 0)),
+        ):
+            keys.validate(key)
         try:
+            self._open(space)
             self._run(opened)
             info = self._commit()
         except BaseException as error:
@@ -155,6 +153,15 @@ class StreamWriter:
                 raise
             raise self._failed(error) from error
         return info
+
+    def _open(self, space: ChunkSpace) -> None:
+        self._chunks = ChunkWriter(
+            space,
+            level=self._options.zstd_level,
+            inline_limit=self._options.inline_limit,
+        )
+        self._pages = _Pages(self._chunks)
+        self._whole = self._chunks.hash.new()
 
     def _run(self, source: sources.Source) -> None:
         workers = ThreadPoolExecutor(self._options.worker_threads, "stream-put")
@@ -225,41 +232,35 @@ class StreamWriter:
         if self._progress is not None:
             self._progress.advance(filled.length)
 
-    def _put(self, filled: _Filled) -> manifest.Chunk:
+    def _put(self, filled: _Filled) -> ChunkRef:
         zeros = codecs.zeros(self._options.chunk_size)
         if codecs.is_zero(filled.buffer, filled.length, zeros):
-            digest = codecs.digest_of_zeros(codecs.SHA256, filled.length)
-            return manifest.Chunk(digest, filled.length)
-        digest = hashlib.sha256(filled.view).hexdigest()
-        codec, stored = self._compressor.encode(filled.view)
-        key = self._chunk_key(filled.index)
-        self._section.update_object(key, stored)
-        return manifest.Chunk(
-            digest=digest,
-            length=filled.length,
-            stored_length=len(stored),
-            codec=codec,
-            key=key,
-        )
-
-    def _chunk_key(self, index: int) -> str:
-        page, chunk = divmod(index, manifest.PAGE_CHUNKS)
-        return f"{self._folder}{page:0{_PAGE_DIGITS}}/{chunk:04}"
+            return self._chunks.zeros(filled.length)
+        return self._chunks.put(filled.view)
 
     def _commit(self) -> manifest.StreamInfo:
+        try:
+            pages = self._pages.finish()
+        except exception.KarborException as error:
+            raise self._failed(error, "its last page: ") from error
         info = manifest.StreamInfo(
             name=self._name,
             length=self._length,
             digest=self._whole.hexdigest(),
-            hash_name=codecs.SHA256,
+            hash_name=self._chunks.hash.name,
             chunk_size=self._options.chunk_size,
             chunk_count=self._chunk_count,
             stored_length=self._pages.stored_length,
         )
         try:
+            key = self._chunks.key
             sealed = manifest.Manifest(
-                info, self._attempt, self._pages.finish()
-            ).to_json()
+                info,
+                self._attempt,
+                self._section.project_id,
+                None if key is None else key.id,
+                pages,
+            ).to_json(self._chunks.hash)
             previous = self._committed_attempt()
             self._section.update_object(self._manifest_key, sealed)
         except exception.KarborException as error:
@@ -273,9 +274,8 @@ class StreamWriter:
         if not self._section.list_objects(prefix=self._manifest_key, limit=1):
             return None
         try:
-            found = manifest.Manifest.from_json(
-                self._section.get_object(self._manifest_key), self._name
-            )
+            value = self._section.get_object(self._manifest_key)
+            return manifest.place_of(value)[0]
         except (exception.BankGetObjectFailed, manifest.ManifestError) as error:
             LOG.warning(
                 "The manifest of %s cannot be read, so the data it names stays in the "
@@ -284,14 +284,16 @@ class StreamWriter:
                 error,
             )
             return None
-        return found.attempt
 
     def _discard(self) -> None:
         """Delete what this attempt wrote, unless its manifest is in the bank.
 
         A put of the manifest that failed may still have reached the bank; its data
-        must then stay.
+        must then stay. What is in a project's chunk space is left to the collector:
+        others may have found it there.
         """
+        if self._section.project_id is not None:
+            return
         try:
             if self._committed_attempt() == self._attempt:
                 return
@@ -300,7 +302,7 @@ class StreamWriter:
                 "What a failed attempt to write %s left behind under %s stays in the "
                 "bank until the stream or its section is deleted: %s",
                 self._where(),
-                self._folder,
+                self._attempt,
                 error,
             )
             return

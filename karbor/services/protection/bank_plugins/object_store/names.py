@@ -6,12 +6,14 @@ listing of names is a listing of keys.
 """
 
 import dataclasses
+import re
 
 from karbor import exception
 from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.streams.manifest import DATA
 
-_CHUNKS = "/chunks/"
+# What a project's chunks are called: see bank.chunks.names.
+_CHUNK = re.compile(r"/chunks/[^/]+/data/")
 _DATA = "/" + DATA
 
 
@@ -76,4 +78,4 @@ class Names:
 
 def is_written_once(key: str) -> bool:
     """Whether an object never changes, so that any replica of it is the newest."""
-    return key.startswith(_CHUNKS) or _DATA in key
+    return _CHUNK.match(key) is not None or _DATA in key

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sections: what is in them, and that they cannot be left."""
 
+import os
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from karbor import exception
 from karbor.services.protection.bank.sections import Bank, BankSection
 from karbor.services.protection.bank.streams.options import StreamOptions
+from karbor.services.protection.bank.streams.stored import StoredStream
 from karbor.tests.fakes.bank import MemoryBankPlugin
 from karbor.tests.fakes.file_system_bank import file_system_bank
 from karbor.tests.unit.services.protection.bank.test_keys import BAD_RELATIVE
@@ -20,7 +23,9 @@ def bank(request, tmp_path):
         if request.param == "memory"
         else file_system_bank(tmp_path / "bank")
     )
-    return Bank(plugin, StreamOptions(chunk_size=16, max_bytes_in_flight=64))
+    return Bank(
+        plugin, StreamOptions(chunk_size=16, max_bytes_in_flight=64, inline_limit=0)
+    )
 
 
 @pytest.fixture
@@ -178,9 +183,14 @@ def test_a_copy_holds_objects_and_streams_at_any_depth(bank, section):
 
 
 def test_a_damaged_stream_is_not_copied(bank, section):
-    section.write_stream("disk", b"abcdefghijklmnop" * 3)
-    chunk = section.list_objects(prefix=".streams/data/")[1]
-    section.update_object(chunk, b"abcdefghijklmnoq")
+    section.write_stream("disk", os.urandom(48))
+    chunk = list(StoredStream(section, "disk").chunks())[1].chunk
+    [key] = [
+        key
+        for key in section.list_objects(prefix=".streams/data/")
+        if key.endswith(chunk.name)
+    ]
+    section.update_object(key, section.get_object(key)[:-1] + b"x")
 
     other = bank.get_sub_section("/copy")
     with pytest.raises(exception.BankDataCorrupted, match=r"/mine/.*chunk 1"):

@@ -1,21 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the bytes of a chunk are hashed and stored."""
+"""How the bytes of a chunk are compressed."""
 
 import functools
-import hashlib
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import zstandard
 
 RAW = "raw"
 ZSTD = "zstd"
-SHA256 = "sha256"
-
-#: Names a manifest may give, and what they stand for.
-HASHES: dict[str, Callable[..., Any]] = {SHA256: hashlib.sha256}
-CODECS = frozenset({RAW, ZSTD})
 
 # Four slices of a chunk tell whether the rest is worth compressing: 1.5% of a
 # chunk of 4 MiB.
@@ -100,7 +92,9 @@ class Decompressor:
     def __init__(self) -> None:
         self._local = threading.local()
 
-    def decode(self, codec: str, stored: bytes, length: int) -> bytes:
+    def decode(
+        self, codec: str, stored: bytes | memoryview, length: int
+    ) -> bytes | memoryview:
         """The bytes of a chunk.
 
         :param length: bytes that the chunk has; no more than these are ever made,
@@ -134,13 +128,6 @@ class Decompressor:
 def zeros(length: int) -> bytes:
     """So many zero bytes; the few lengths in use are shared."""
     return bytes(length)
-
-
-@functools.lru_cache(maxsize=16)
-def digest_of_zeros(hash_name: str, length: int) -> str:
-    """The hex digest of so many zero bytes."""
-    digest: str = HASHES[hash_name](zeros(length)).hexdigest()
-    return digest
 
 
 def is_zero(buffer: bytearray, length: int, full: bytes) -> bool:

@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from karbor.services.protection.bank.streams import codecs
+from karbor.services.protection.bank.chunks import codecs
 
 MIB = 1024 * 1024
 SOURCE = pathlib.Path(codecs.__file__).read_bytes()

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Putting chunks, each once."""
+
+import collections
+import threading
+from collections.abc import Container
+from concurrent.futures import Future
+
+from karbor import exception
+from karbor.services.protection.bank.chunks import damaged, envelope, names
+from karbor.services.protection.bank.chunks.hashing import Hash
+from karbor.services.protection.bank.chunks.refs import ChunkRef
+from karbor.services.protection.bank.chunks.space import ChunkSpace
+
+# What one stream has put lately is not looked up again. A megabyte of memory.
+_REMEMBERED = 4096
+
+
+class ChunkWriter:
+    """Puts the chunks of one stream; safe from many threads.
+
+    A chunk that the project has already is not put again. The operation that writes
+    must be in the bank's list of work in hand before this is made: what it finds
+    condemned now it does not rely on, and what is condemned later is not collected
+    before the operation has ended (see ``doc/source/contributor/garbage.rst``).
+
+    :param level: of zstd
+    :param inline_limit: bytes; what is not longer when stored becomes a part of the
+        reference
+    :raises DataKeyUnavailable: when chunks must be encrypted and cannot
+    :raises BankException: when the bank cannot say what it must not be relied on for
+    """
+
+    def __init__(self, space: ChunkSpace, *, level: int, inline_limit: int) -> None:
+        self._space = space
+        self.key = space.active_key()
+        self.hash = Hash(self.key)
+        self._packer = envelope.Packer(level, self.key)
+        self._inline_limit = inline_limit
+        self._avoided: Container[str] = ()
+        self._lists_late = False
+        if space.is_shared:
+            plugin = space.section.bank.plugin
+            self._lists_late = not plugin.capabilities.strong_read
+            self._avoided = damaged.load(space.section)
+        self._remembered: collections.OrderedDict[str, Future[ChunkRef]]
+        self._remembered = collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def zeros(self, length: int) -> ChunkRef:
+        """The reference of so many zero bytes, which are not kept."""
+        return ChunkRef(self.hash.of_zeros(length), length)
+
+    def put(self, chunk: bytes | memoryview) -> ChunkRef:
+        """Make sure that a chunk is in the bank; durable when it returns.
+
+        :raises BankException: when it could not be looked up or put
+        """
+        view = memoryview(chunk)
+        digest = self.hash.digest(view)
+        mine: Future[ChunkRef] = Future()
+        with self._lock:
+            other = self._remembered.setdefault(digest, mine)
+            if other is mine and len(self._remembered) > _REMEMBERED:
+                self._remembered.popitem(last=False)
+        if other is not mine:
+            # It may still be on its way, in another thread.
+            return other.result()
+        try:
+            ref = self._find(digest, len(view)) or self._store(view, digest)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        mine.set_result(ref)
+        return ref
+
+    def _find(self, digest: str, length: int) -> ChunkRef | None:
+        """What the project has already of a chunk."""
+        if not self._space.is_shared or length <= self._inline_limit:
+            return None
+        for name in self._space.find(digest):
+            if name not in self._avoided and self._is_there(name):
+                return ChunkRef(digest, length, name=name)
+        return None
+
+    def _is_there(self, name: str) -> bool:
+        """Whether an object that was listed is there, as long as it must be."""
+        section = self._space.section
+        key = names.key(name)
+        expected = names.parse(name).stored_length
+        try:
+            size = section.bank.plugin.stored_size(section.prefix + key)
+            if size is None and self._lists_late:
+                size = len(section.get_object(key))
+        except exception.BankGetObjectFailed:
+            return False
+        return size is None or size == expected
+
+    def _store(self, chunk: memoryview, digest: str) -> ChunkRef:
+        packed = self._packer.pack(chunk, digest)
+        if len(packed) <= self._inline_limit:
+            return ChunkRef(digest, len(chunk), inline=bytes(packed))
+        name = names.make(digest, len(packed))
+        self._space.section.update_object(names.key(name), packed)
+        return ChunkRef(digest, len(chunk), name=name)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Master keys in a file: for a lab, or where something else guards the machine.
+
+A line for each key, ``<name>:<base64 of 32 bytes>``; the first one is active unless
+the provider's file names another. Empty lines, and lines that begin with ``#``, mean
+nothing. Nobody but the file's owner may have any rights on it.
+"""
+
+import base64
+import binascii
+import os
+import secrets
+import stat
+
+from karbor import exception
+from karbor.services.protection.bank.encryption.master_keys import (
+    MASTER_KEY_SIZE,
+    MasterKeys,
+    is_key_id,
+)
+from karbor.services.protection.bank.encryption.options import (
+    CASTELLAN,
+    GROUP,
+    KEY_FILE,
+)
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_MOST_BYTES = 1024 * 1024
+
+
+class KeyFile(MasterKeys):
+    """The keys of a file, which is read anew each time: keys of projects are seldom
+    wrapped or unwrapped, and a key that was added is there at once.
+
+    :param path: absolute
+    :param active_id: the name of the active key; None: the first one's
+    """
+
+    def __init__(self, path: str, active_id: str | None = None) -> None:
+        self._path = path
+        self._active_id = active_id
+
+    def __repr__(self) -> str:
+        return f"<KeyFile {self._path}>"
+
+    def active_id(self) -> str:
+        found = self._read()
+        if self._active_id is None:
+            return next(iter(found))
+        self._check_has(found, self._active_id)
+        return self._active_id
+
+    def get(self, key_id: str) -> bytes:
+        found = self._read()
+        self._check_has(found, key_id)
+        return found[key_id]
+
+    def make(self, name: str) -> str:
+        """Put a new key on the file's top, so that it becomes the active one where
+        the provider's file names none. Makes the file when there is none.
+
+        The old file or the new one is there at any time, also after a power cut.
+        """
+        if not is_key_id(name):
+            raise self._failed(
+                f"{name!r} is no name for a key: use up to 128 letters, digits and "
+                "any of . _ -"
+            )
+        path = os.path.realpath(self._path)
+        found = self._read() if os.path.lexists(path) else {}
+        if name in found:
+            raise self._failed(f"it already has a key named '{name}'; name it otherwise")
+        try:
+            self._write(path, {name: secrets.token_bytes(MASTER_KEY_SIZE), **found})
+        except OSError as error:
+            raise self._failed(
+                f"the key cannot be put into it: {error.strerror}"
+            ) from error
+        return name
+
+    def _write(self, path: str, found: dict[str, bytes]) -> None:
+        # Whoever creates this file may write: two at once would lose a key.
+        fresh = path + ".new"
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError as error:
+            raise self._failed(
+                f"{fresh} is there, so another is adding a key now, or was stopped "
+                "half-way: remove it when nobody is"
+            ) from error
+        try:
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write("# Master keys of Karbor. Losing one loses what it guards.\n")
+                for name, key in found.items():
+                    file.write(f"{name}:{base64.b64encode(key).decode('ascii')}\n")
+                if os.path.exists(path):
+                    owner = os.stat(path)
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(fresh, path)
+        except BaseException:
+            os.unlink(fresh)
+            raise
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _read(self) -> dict[str, bytes]:
+        try:
+            with open(self._path, "rb") as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    raise self._failed("it is no regular file")
+                mode = stat.S_IMODE(found.st_mode)
+                if mode & _OTHERS:
+                    raise self._failed(
+                        f"others than its owner have rights on it (its mode is "
+                        f"{mode:04o}); run: chmod 600 {self._path}"
+                    )
+                content = file.read(_MOST_BYTES)
+        except OSError as error:
+            hint = ""
+            if isinstance(error, FileNotFoundError):
+                hint = "; bring it back, or make one with 'karbor-manage bank make-key'"
+            elif isinstance(error, PermissionError):
+                hint = "; make the service's user its owner"
+            raise self._failed(f"it cannot be read: {error.strerror}{hint}") from error
+        return self._parse(content)
+
+    def _parse(self, content: bytes) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for number, line in enumerate(content.splitlines(), start=1):
+            line = line.strip()
+            if not line or line.startswith(b"#"):
+                continue
+            raw_name, colon, encoded = line.partition(b":")
+            name = raw_name.strip().decode("ascii", "replace")
+            if not colon or not is_key_id(name):
+                # The line is not shown: it may be a key without its name.
+                raise self._failed(f"line {number} is not <name>:<base64 of the key>")
+            if name in found:
+                raise self._failed(f"line {number} gives the name '{name}' again")
+            try:
+                key = base64.b64decode(encoded.strip(), validate=True)
+            except binascii.Error:
+                raise self._failed(
+                    f"line {number}: the key '{name}' is not base64"
+                ) from None
+            if len(key) != MASTER_KEY_SIZE:
+                raise self._failed(
+                    f"line {number}: the key '{name}' has {len(key)} bytes instead "
+                    f"of {MASTER_KEY_SIZE}"
+                )
+            found[name] = key
+        if not found:
+            raise self._failed(
+                "there is no key in it; make one with 'karbor-manage bank make-key'"
+            )
+        return found
+
+    def _check_has(self, found: dict[str, bytes], key_id: str) -> None:
+        if key_id not in found:
+            raise exception.MasterKeyUnavailable(
+                key_id=key_id,
+                reason=f"the key file {self._path} has no key of that name, only "
+                f"{', '.join(found)}; put it back into the file, or set "
+                f"key_manager = {CASTELLAN} if that is where it is",
+                option=f"[{GROUP}] master_key_id",
+            )
+
+    def _failed(self, reason: str) -> exception.MasterKeyUnavailable:
+        return exception.MasterKeyUnavailable(
+            key_id=self._active_id or "(the first one)",
+            reason=f"key file {self._path}: {reason}",
+            option=f"[{GROUP}] {KEY_FILE}",
+        )
