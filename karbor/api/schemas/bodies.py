@@ -1,7 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bodies that the API takes."""
 
-from karbor.api.schemas.types import METADATA, NAME, PARAMETERS, URL, UUID, body_of
+from karbor.api.schemas.types import (
+    COPY_PARAMETERS,
+    METADATA,
+    NAME,
+    PARAMETERS,
+    URL,
+    UUID,
+    body_of,
+)
 from karbor.api.schemas.validation import Schema
 from karbor.common import constants
 
@@ -66,7 +74,9 @@ CHECKPOINT_RESET_STATE = body_of(
     "state",
 )
 
-COPY_CREATE = body_of("copy", {"plan_id": UUID, "parameters": PARAMETERS}, "plan_id")
+COPY_CREATE = body_of(
+    "copy", {"plan_id": UUID, "parameters": COPY_PARAMETERS}, "plan_id"
+)
 
 RESTORE_CREATE = body_of(
     "restore",

@@ -25,6 +25,15 @@ PARAMETERS = {
     "additionalProperties": False,
 }
 
+#: Of a copy: the same, and whose bank it goes to.
+COPY_PARAMETERS = {
+    **PARAMETERS,
+    "properties": {"target_provider_id": UUID},
+    "patternProperties": {
+        f"^(?!target_provider_id$){_KEY.removeprefix('^')}": {"type": "object"}
+    },
+}
+
 
 def body_of(name: str, properties: dict[str, Any], *required: str) -> Schema:
     """The schema of ``{name: {…}}``, which takes the given properties only."""

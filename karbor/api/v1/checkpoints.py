@@ -148,7 +148,11 @@ class CheckpointsAction(PlannedController):
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str
     ) -> None:
-        """Copy each finished checkpoint of a plan that has no copy yet."""
+        """Copy each finished checkpoint of a plan that has no copy yet.
+
+        Into the bank of the provider, or of the one that the parameter
+        ``target_provider_id`` names.
+        """
         context = self.allow(req, policies.COPY_CREATE)
         values = body.load(req, bodies.COPY_CREATE)["copy"]
         plan = self.plan_of(req, policies.COPY_CREATE, values["plan_id"], provider_id)
@@ -190,7 +194,12 @@ def view(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
         "created_at",
         "extra_info",
     )
-    for name in ("status_reason", "resources_status"):
+    for name in (
+        "status_reason",
+        "resources_status",
+        "copied_from",
+        "copied_from_provider",
+    ):
         if checkpoint.get(name):
             shown[name] = checkpoint[name]
     return shown

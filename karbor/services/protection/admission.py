@@ -6,8 +6,6 @@ What passes gets its checkpoint, its record and its operation log, and waits its
 turn in the runner; the caller has its answer by then.
 """
 
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 from karbor import exception
@@ -16,24 +14,16 @@ from karbor.context import RequestContext, get_admin_context
 from karbor.db.database import Database
 from karbor.services.protection.access import check_access
 from karbor.services.protection.checkpoint import Checkpoint
+from karbor.services.protection.copy_requests import CopyRequests
 from karbor.services.protection.flows.runner import OperationRunner
 from karbor.services.protection.messages import Plan, RecordRequest
 from karbor.services.protection.provider import Provider, ProviderRegistry
 from karbor.services.protection.starting import COPIED_FROM, OperationStarter
 
-_PAGE = 200
-_STRIPES = 16
-
 _DELETABLE = (
     constants.CHECKPOINT_STATUS_AVAILABLE,
     constants.CHECKPOINT_STATUS_ERROR,
     constants.CHECKPOINT_STATUS_ERROR_DELETING,
-)
-#: A copy in one of these needs no second one beside it.
-_COPY_COUNTS = (
-    constants.CHECKPOINT_STATUS_AVAILABLE,
-    constants.CHECKPOINT_STATUS_COPYING,
-    constants.CHECKPOINT_STATUS_WAIT_COPYING,
 )
 
 
@@ -49,7 +39,7 @@ class Admission:
         self._providers = providers
         self._database = database
         self._starter = OperationStarter(database, runner)
-        self._copying = [threading.Lock() for _ in range(_STRIPES)]
+        self._copies = CopyRequests(providers, self._starter)
 
     def protect(
         self, context: RequestContext, plan: Plan, properties: dict[str, Any]
@@ -142,14 +132,13 @@ class Admission:
     def copy(self, context: RequestContext, plan: Plan) -> list[dict[str, str]]:
         """Begin to copy each of the plan's checkpoints that has no copy yet.
 
-        :returns: ``checkpoint_protect_id`` and ``checkpoint_copy_id`` of each pair;
-            empty when every available checkpoint already has its copy
+        See :meth:`CopyRequests.admit`.
+
+        :raises InvalidPlan: when the plan is another project's
         """
         provider = self._providers.get(plan.provider_id)
         project_id = _project_of(context, plan)
-        # Two requests at once must not both find that there is no copy.
-        with self._copying[hash(plan.id) % _STRIPES]:
-            return self._copy(context, provider, project_id, plan)
+        return self._copies.admit(context, provider, project_id, plan)
 
     def delete(
         self, context: RequestContext, provider_id: str, checkpoint_id: str
@@ -193,44 +182,6 @@ class Admission:
         checkpoint = provider.checkpoints.get(checkpoint_id)
         check_access(context, checkpoint, exception.AccessCheckpointNotAllowed)
         checkpoint.reset(state)
-
-    def _copy(
-        self, context: RequestContext, provider: Provider, project_id: str, plan: Plan
-    ) -> list[dict[str, str]]:
-        checkpoints = list(_all_of_plan(provider, project_id, plan.id))
-        copied = {
-            checkpoint.copied_from
-            for checkpoint in checkpoints
-            if checkpoint.copied_from and checkpoint.status in _COPY_COUNTS
-        }
-        pairs = []
-        for source in checkpoints:
-            if (
-                source.status != constants.CHECKPOINT_STATUS_AVAILABLE
-                or source.copied_from
-                or source.id in copied
-            ):
-                continue
-            target = provider.checkpoints.create(
-                {**source.protection_plan, "project_id": project_id},
-                provider_id=provider.id,
-                project_id=project_id,
-                extra_info=source.extra_info,
-                status=constants.CHECKPOINT_STATUS_WAIT_COPYING,
-                copied_from=source.id,
-            )
-            self._starter.start(
-                context,
-                provider,
-                operation=constants.OPERATION_COPY,
-                checkpoint=source,
-                parameters=plan.parameters,
-                copy=target,
-            )
-            pairs.append(
-                {"checkpoint_protect_id": source.id, "checkpoint_copy_id": target.id}
-            )
-        return pairs
 
     def _check_not_read(self, provider: Provider, checkpoint: Checkpoint) -> None:
         """Refuse to take away what an operation reads just now."""
@@ -355,21 +306,3 @@ def _check_distinct(plan: Plan) -> None:
                 reason=f"resources of two types, {other} and {resource.type}, have "
                 f"the id {resource.id}; protect them in two plans"
             )
-
-
-def _all_of_plan(
-    provider: Provider, project_id: str, plan_id: str
-) -> Iterator[Checkpoint]:
-    marker = None
-    while True:
-        page = provider.checkpoints.list(
-            project_id,
-            provider_id=provider.id,
-            plan_id=plan_id,
-            limit=_PAGE,
-            marker=marker,
-        )
-        yield from page
-        if len(page) < _PAGE:
-            return
-        marker = page[-1].id

@@ -21,6 +21,8 @@ KINDS = ("options_schema", "restore_schema", "verify_schema", "saved_info_schema
 #: Which schema the parameters of an operation are checked against.
 KIND_OF_OPERATION = {
     constants.OPERATION_PROTECT: "options_schema",
+    # A copy gets the parameters of the plan.
+    constants.OPERATION_COPY: "options_schema",
     constants.OPERATION_RESTORE: "restore_schema",
     constants.OPERATION_VERIFY: "verify_schema",
 }

@@ -19,8 +19,9 @@ from karbor.services.protection.provider import Provider
 
 LOG = logging.getLogger(__name__)
 
-#: In the log of a copy, the checkpoint that is copied.
+#: In the log of a copy, the checkpoint that is copied, and whose bank has the copy.
 COPIED_FROM = "copied_from"
+COPIED_TO_PROVIDER = "copied_to_provider"
 
 #: In what the checkpoint that an operation changes ends, when that cannot begin.
 _FAILED = {
@@ -48,6 +49,7 @@ class OperationStarter:
         plan: dict[str, Any] | None = None,
         record_id: str | None = None,
         copy: Checkpoint | None = None,
+        target_provider: Provider | None = None,
         restore_target: str | None = None,
         restore_auth: dict[str, Any] | None = None,
     ) -> None:
@@ -59,9 +61,15 @@ class OperationStarter:
         :param checkpoint: what it is about; of a copy, the source
         :param record_id: of the restore or verification
         :param copy: the checkpoint that a copy fills
+        :param target_provider: of that one, when it is another
         :raises FlowError: when the service is stopping
         """
         target = copy or checkpoint
+        extra_info: dict[str, Any] = {}
+        if copy is not None:
+            extra_info[COPIED_FROM] = checkpoint.id
+        if target_provider is not None:
+            extra_info[COPIED_TO_PROVIDER] = target_provider.id
         log_id: str | None = None
         try:
             log = self._database.operation_logs.create(
@@ -78,7 +86,7 @@ class OperationStarter:
                     "status": constants.OPERATION_EXE_STATE_IN_PROGRESS,
                     "started_at": timeutils.utcnow(with_timezone=True),
                     "owner_id": provider.owner_id,
-                    "extra_info": {COPIED_FROM: checkpoint.id} if copy else {},
+                    "extra_info": extra_info,
                 },
             )
             log_id = log["id"]
@@ -93,6 +101,7 @@ class OperationStarter:
                     record_id=record_id,
                     operation_log_id=log_id,
                     copy_checkpoint_id=copy.id if copy else None,
+                    target_provider_id=target_provider.id if target_provider else None,
                     restore_target=restore_target,
                 ),
                 OperationSecrets(context=context, restore_auth=restore_auth),

@@ -80,6 +80,7 @@ class CheckpointCollection:
         status: str = states.PROTECTING,
         checkpoint_id: str | None = None,
         copied_from: str | None = None,
+        copied_from_provider: str | None = None,
     ) -> Checkpoint:
         """Make a checkpoint that this process works on.
 
@@ -90,6 +91,7 @@ class CheckpointCollection:
         :param status: ``protecting``, ``wait_copying`` or ``copying``
         :param checkpoint_id: letters, digits, ``-`` and ``_``; default a new UUID
         :param copied_from: the checkpoint that this one will be a copy of
+        :param copied_from_provider: in whose bank that one is; None for this one's
         :raises InvalidInput: for an id that exists, or anything else of the above
         :raises LeaseLost: when this process may not commit
         """
@@ -101,6 +103,7 @@ class CheckpointCollection:
             status=status,
             checkpoint_id=checkpoint_id,
             copied_from=copied_from,
+            copied_from_provider=copied_from_provider,
         )
         store = self._store
         with store.exclusively(record.id):
@@ -236,6 +239,7 @@ class CheckpointCollection:
         status: str,
         checkpoint_id: str | None,
         copied_from: str | None,
+        copied_from_provider: str | None,
     ) -> CheckpointRecord:
         if status not in states.INITIAL:
             raise exception.InvalidInput(
@@ -275,6 +279,7 @@ class CheckpointCollection:
             timestamp=format_timestamp(now),
             extra_info=extra_info,
             copied_from=copied_from,
+            copied_from_provider=copied_from_provider,
         )
 
     def _exists(self, checkpoint_id: str) -> bool:

@@ -23,6 +23,7 @@ _STRINGS = (
 _OPTIONAL_STRINGS = (
     "status_reason",
     "copied_from",
+    "copied_from_provider",
     "resource_graph",
     "resources_status",
     "inventory",
@@ -39,6 +40,8 @@ class CheckpointRecord:
     :param created_at: the day, ``YYYY-MM-DD`` in UTC
     :param timestamp: the moment, as :func:`format_timestamp` writes it
     :param copied_from: the id of the checkpoint that this one is a copy of
+    :param copied_from_provider: the id of the provider in whose bank that one is; None
+        for this one's
     :param resource_graph: the name of the object that holds the graph, None before
         the graph is saved
     :param resources_status: the name of the object that holds status and reason of
@@ -61,6 +64,7 @@ class CheckpointRecord:
     extra_info: Any = None
     status_reason: str | None = None
     copied_from: str | None = None
+    copied_from_provider: str | None = None
     resource_graph: str | None = None
     resources_status: str | None = None
     inventory: str | None = None

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copy: fill a new checkpoint with what another one keeps.
 
-The new checkpoint: ``wait_copying`` → ``copying`` → ``available``, or ``error`` with
-a reason for each resource. The source stays as it is.
+The new checkpoint, in the bank of the same provider or of another one:
+``wait_copying`` → ``copying`` → ``available``, or ``error`` with a reason for each
+resource. The source stays as it is. The lease that counts is that on the bank of the
+new one: nothing is written to the source's.
 """
 
 from typing import Any
@@ -63,4 +65,7 @@ class CommitCopy(Step):
 
     def execute(self) -> None:
         self._live.check()
+        # Had a deletion begun, what was listed for the copy may not have been all.
+        self._live.checkpoint.reload()
+        ending.saved_graph(self._live)
         self._live.target.transition(constants.CHECKPOINT_STATUS_AVAILABLE)

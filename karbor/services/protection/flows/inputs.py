@@ -39,6 +39,7 @@ class OperationInputs:
     :param record_id: of the restore or verification
     :param operation_log_id: None for an operation that nobody records
     :param copy_checkpoint_id: of the checkpoint that a copy fills
+    :param target_provider_id: whose bank has that one; None for the same provider
     :param restore_target: the Keystone endpoint of another cloud, or None
     :raises InvalidInput: for an unknown operation or a secret in the context
     """
@@ -52,6 +53,7 @@ class OperationInputs:
     record_id: str | None = None
     operation_log_id: str | None = None
     copy_checkpoint_id: str | None = None
+    target_provider_id: str | None = None
     restore_target: str | None = None
 
     def __post_init__(self) -> None:

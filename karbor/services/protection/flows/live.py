@@ -110,10 +110,25 @@ class LiveOperation:
         """:raises ProviderNotFound: when it is not loaded in this process"""
         return self.house.provider(self.inputs.provider_id)
 
+    @functools.cached_property
+    def target_provider(self) -> "Provider":
+        """In whose bank the operation changes a checkpoint, or only reads one.
+
+        :raises ProviderNotFound: when it is not loaded in this process
+        """
+        target_id = self.inputs.target_provider_id
+        return self.provider if target_id is None else self.house.provider(target_id)
+
     def is_of(self, provider: "Provider") -> bool:
         """Whether this works, or will work, with the provider; from any thread."""
-        return self.__dict__.get("provider", provider) is provider and (
-            self.inputs.provider_id == provider.id
+        source_id = self.inputs.provider_id
+        uses = {
+            "provider": source_id,
+            "target_provider": self.inputs.target_provider_id or source_id,
+        }
+        return any(
+            provider_id == provider.id and self.__dict__.get(name, provider) is provider
+            for name, provider_id in uses.items()
         )
 
     @functools.cached_property
@@ -129,7 +144,8 @@ class LiveOperation:
         """The checkpoint whose state the operation changes."""
         if self.inputs.copy_checkpoint_id is None:
             return self.checkpoint
-        return self.provider.checkpoints.get(self.inputs.copy_checkpoint_id)
+        checkpoints = self.target_provider.checkpoints
+        return checkpoints.get(self.inputs.copy_checkpoint_id)
 
     @functools.cached_property
     def log(self) -> OperationLogRecord:
@@ -273,7 +289,7 @@ class LiveOperation:
 
     def has_lease(self) -> bool:
         """Whether this process may still write to the bank; from any thread."""
-        lease = self.provider.lease
+        lease = self.target_provider.lease
         return lease is None or lease.is_valid()
 
     def begun(self) -> Iterable["ResourceWork"]:

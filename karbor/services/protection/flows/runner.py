@@ -124,8 +124,9 @@ class OperationRunner:
         live = LiveOperation(inputs, self._house, secrets)
         # It keeps the provider of now, whose owner its checkpoint has, also when the
         # providers are loaded anew while it waits. One that is gone fails it later.
-        with contextlib.suppress(exception.ProviderNotFound):
-            _ = live.provider
+        for name in ("provider", "target_provider"):
+            with contextlib.suppress(exception.ProviderNotFound):
+                getattr(live, name)
         with self._lock:
             if self._is_draining:
                 raise exception.FlowError(

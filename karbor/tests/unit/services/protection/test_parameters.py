@@ -39,9 +39,12 @@ def test_each_operation_has_its_schema(schemas):
         validate(schemas, "restore", parameters)
     # The plugin has no schema for verifying, so everything goes.
     assert validate(schemas, "verify", parameters) == parameters
-    for operation in ("copy", "delete"):
-        with pytest.raises(exception.InvalidInput, match="takes no parameters"):
-            validate(schemas, operation, parameters)
+    # A copy gets the plan's.
+    assert validate(schemas, "copy", {IMAGE: GOOD}) == {IMAGE: GOOD}
+    with pytest.raises(exception.InvalidInput, match="backup_name"):
+        validate(schemas, "copy", parameters)
+    with pytest.raises(exception.InvalidInput, match="takes no parameters"):
+        validate(schemas, "delete", parameters)
 
 
 @pytest.mark.parametrize(
