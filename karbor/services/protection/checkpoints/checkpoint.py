@@ -34,7 +34,7 @@ class Checkpoint:
     def __init__(self, store: CheckpointStore, record: CheckpointRecord) -> None:
         self._store = store
         self._record = record
-        self._section = store.section(record.id)
+        self._section = store.section(record.id, record.project_id)
         # Its own name for what it writes: no two attempts write one object.
         self._attempt = uuid.uuid4().hex
         self._graph: tuple[str | None, ResourceGraph] | None = None
