@@ -236,6 +236,14 @@ class CheckpointNotBeDeleted(KarborException):
     code = int(HTTPStatus.BAD_REQUEST)
 
 
+class CheckpointLocked(CheckpointNotBeDeleted):
+    message = _(
+        "The checkpoint %(checkpoint_id)s is locked until %(until)s: until then it can "
+        "neither be deleted nor changed, and a lock can only be extended."
+    )
+    code = int(HTTPStatus.CONFLICT)
+
+
 class CheckpointNotBeReset(KarborException):
     message = _("The checkpoint %(checkpoint_id)s can not be reset.")
     code = int(HTTPStatus.BAD_REQUEST)
@@ -281,6 +289,25 @@ class BankGetObjectFailed(BankException):
     message = _("Get object %(key)s in bank failed: %(reason)s")
 
 
+class BankObjectLocked(BankException):
+    message = _(
+        "Object %(key)s in bank is locked until %(until)s: it can neither be deleted "
+        "nor replaced before. Do it again after that date."
+    )
+    code = int(HTTPStatus.CONFLICT)
+
+
+class BankLockObjectFailed(BankException):
+    message = _("Lock object %(key)s in bank failed: %(reason)s")
+
+
+class BankLockNotSupported(BankException):
+    message = _(
+        "Object %(key)s is not locked: %(reason)s. Name a bank that can lock objects "
+        "(see 'Immutability' in the operator's pages)"
+    )
+
+
 class BankListObjectsFailed(BankException):
     message = _("List objects in bank failed: %(reason)s")
 
@@ -295,9 +322,12 @@ class BankDataCorrupted(BankException):
 
 class DataKeyUnavailable(BankException):
     message = _(
-        "The data key %(key_id)s of project %(project_id)s is not available: "
-        "%(reason)s"
+        "The data key %(key_id)s of project %(project_id)s is not available: %(reason)s"
     )
+
+
+class MasterKeyUnavailable(BankException):
+    message = _("The master key %(key_id)s is not available: %(reason)s")
 
 
 class AcquireLeaseFailed(BankException):

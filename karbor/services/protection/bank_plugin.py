@@ -3,10 +3,12 @@
 
 import abc
 import dataclasses
+import datetime
 from typing import Any
 
 from oslo_config import cfg
 
+from karbor import exception
 from karbor.context import RequestContext
 from karbor.services.protection.bank.sections import Bank, BankSection
 
@@ -25,8 +27,9 @@ class BankCapabilities:
     :param compare_and_swap: likewise of several who replace what they have read
     :param strong_read: whoever reads or lists after an update or a deletion has
         returned sees it, in this process and in any other
-    :param object_lock: an object can be locked until a date, and until then nobody
-        who goes through the store can delete or replace it
+    :param object_lock: an object can be locked until a date by
+        :meth:`BankPlugin.lock_object`, and until then nobody who goes through the
+        plugin can delete or replace it, in this process or in any other
     """
 
     atomic_create: bool = False
@@ -162,6 +165,36 @@ class BankPlugin(abc.ABC):
         a look at the object, and for other values.
 
         :raises BankGetObjectFailed: when it is not there or cannot be looked at
+        """
+        return None
+
+    def lock_object(self, key: str, until: datetime.datetime) -> None:
+        """Keep an object as it is until a date; durable when it returns.
+
+        Until then :meth:`delete_object` and :meth:`update_object` of the key raise
+        :class:`~karbor.exception.BankObjectLocked`, whoever calls them. A lock is only
+        ever extended: a date that is not after the present one, or that has passed,
+        changes nothing. May be called again after a failure. Whose clock decides when
+        the date has come is the plugin's to say.
+
+        :param until: aware; may be rounded up to a whole second
+        :raises BankLockNotSupported: when the plugin lacks the capability
+            ``object_lock``
+        :raises BankLockObjectFailed: when the object is not there or cannot be locked
+        :raises InvalidParameterValue: when the date is naive
+        """
+        raise exception.BankLockNotSupported(
+            key=key, reason=f"{type(self).__name__} cannot lock objects"
+        )
+
+    def locked_until(self, key: str) -> datetime.datetime | None:
+        """Until when an object is locked; None when it is not.
+
+        A date that has passed may be told for as long as the object is there.
+
+        :returns: aware
+        :raises BankGetObjectFailed: when the object is not there or the store cannot
+            tell; plugins that lock nothing may answer None instead
         """
         return None
 

@@ -20,14 +20,20 @@ In a test module of the plugin's package::
         def second_instance(self, tmp_path):
             return MyBankPlugin(configuration_for(tmp_path))
 
+A plugin whose capabilities have ``object_lock`` is tested with
+``ObjectLockConformance`` as well, which takes the fixtures of ``LeaseConformance``. It
+leaves locked objects behind in the store, for a year and more.
+
 ``bank_plugin`` gives a plugin whose store may hold objects of others, but none below
 ``/conformance``. ``second_instance`` gives another instance on the same store, as
 another process would have; a plugin that keeps leases is tested with it. Needs pytest
 and hypothesis.
 """
 
+import datetime
 import json
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -269,6 +275,16 @@ class BankConformance:
 
         assert bank_plugin.list_objects(prefix=folder + "/") == []
 
+    def test_a_bank_that_cannot_lock_says_so(self, bank_plugin, folder):
+        bank_plugin.update_object(f"{folder}/value", b"value")
+        if bank_plugin.capabilities.object_lock:
+            pytest.skip("it can: run ObjectLockConformance")
+
+        with pytest.raises(exception.BankLockNotSupported, match=f"{folder}/value"):
+            bank_plugin.lock_object(f"{folder}/value", _in_an_hour())
+
+        assert bank_plugin.locked_until(f"{folder}/value") is None
+
     def test_an_owner_keeps_its_id(self, bank_plugin):
         owner_id = bank_plugin.get_owner_id()
 
@@ -327,3 +343,168 @@ class LeaseConformance:
 
         assert not bank_plugin.check_lease_validity()
         assert not second_instance.check_lease_existence(bank_plugin.get_owner_id())
+
+
+def _in_an_hour(seconds=0):
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(
+        hours=1, seconds=seconds
+    )
+
+
+class ObjectLockConformance:
+    """What a bank plugin whose capabilities have ``object_lock`` must do."""
+
+    @pytest.fixture
+    def bank_plugin(self):
+        raise NotImplementedError("override the fixture 'bank_plugin'")
+
+    @pytest.fixture
+    def second_instance(self):
+        raise NotImplementedError("override the fixture 'second_instance'")
+
+    @pytest.fixture
+    def key(self, bank_plugin):
+        """An object that is not locked yet."""
+        key = f"/conformance/locks/{uuid.uuid4().hex}/value"
+        bank_plugin.update_object(key, b"kept")
+        return key
+
+    @pytest.fixture
+    def until(self):
+        # Whole seconds: what any store can say.
+        return _in_an_hour().replace(microsecond=0)
+
+    @staticmethod
+    def assert_kept(plugin, key, until):
+        """Nobody can change the object, and what is refused says why."""
+        with pytest.raises(exception.BankObjectLocked) as refused:
+            plugin.delete_object(key)
+        assert key in str(refused.value)
+        assert str(until.year) in str(refused.value)
+        assert not refused.value.retryable
+        with pytest.raises(exception.BankObjectLocked):
+            plugin.update_object(key, b"other")
+        assert plugin.get_object(key) == b"kept"
+        assert plugin.list_objects(prefix=key) == [key]
+
+    def test_it_says_that_it_can(self, bank_plugin):
+        assert bank_plugin.capabilities.object_lock
+
+    def test_an_object_is_not_locked_by_itself(self, bank_plugin, key):
+        assert bank_plugin.locked_until(key) is None
+        bank_plugin.update_object(key, b"other")
+        bank_plugin.delete_object(key)
+
+    def test_a_locked_object_tells_until_when(self, bank_plugin, key, until):
+        bank_plugin.lock_object(key, until)
+
+        assert bank_plugin.locked_until(key) == until
+
+    def test_a_locked_object_stays_as_it_is(self, bank_plugin, key, until):
+        bank_plugin.lock_object(key, until)
+
+        self.assert_kept(bank_plugin, key, until)
+
+    def test_a_lock_counts_for_every_instance(
+        self, bank_plugin, second_instance, key, until
+    ):
+        bank_plugin.lock_object(key, until)
+
+        assert second_instance.locked_until(key) == until
+        self.assert_kept(second_instance, key, until)
+
+    def test_a_lock_ends_no_earlier_than_it_was_asked_for(self, bank_plugin, key):
+        until = _in_an_hour().replace(microsecond=250_000)
+
+        bank_plugin.lock_object(key, until)
+
+        locked = bank_plugin.locked_until(key)
+        assert until <= locked < until + datetime.timedelta(seconds=1)
+
+    def test_any_zone_says_the_same_moment(self, bank_plugin, key, until):
+        zone = datetime.timezone(datetime.timedelta(hours=-11))
+
+        bank_plugin.lock_object(key, until.astimezone(zone))
+
+        assert bank_plugin.locked_until(key) == until
+
+    def test_a_lock_is_extended(self, bank_plugin, key, until):
+        later = until + datetime.timedelta(days=400)
+        bank_plugin.lock_object(key, until)
+
+        bank_plugin.lock_object(key, later)
+
+        assert bank_plugin.locked_until(key) == later
+        self.assert_kept(bank_plugin, key, later)
+
+    def test_a_lock_is_never_shortened(self, bank_plugin, key, until):
+        bank_plugin.lock_object(key, until)
+
+        for earlier in (
+            until - datetime.timedelta(minutes=30),
+            until - datetime.timedelta(days=1),
+            until,
+        ):
+            bank_plugin.lock_object(key, earlier)
+
+        assert bank_plugin.locked_until(key) == until
+        self.assert_kept(bank_plugin, key, until)
+
+    def test_a_date_that_has_passed_locks_nothing(self, bank_plugin, key, until):
+        bank_plugin.lock_object(key, until - datetime.timedelta(days=1))
+
+        bank_plugin.update_object(key, b"other")
+        bank_plugin.delete_object(key)
+        assert bank_plugin.list_objects(prefix=key) == []
+
+    def test_a_lock_is_of_one_object(self, bank_plugin, key, until):
+        beside = [key + "2", key.replace("/value", "/a"), key.replace("/value", "/w/x")]
+        for other in beside:
+            bank_plugin.update_object(other, b"other")
+
+        bank_plugin.lock_object(key, until)
+
+        for other in beside:
+            assert bank_plugin.locked_until(other) is None
+            bank_plugin.update_object(other, b"changed")
+            bank_plugin.delete_object(other)
+        self.assert_kept(bank_plugin, key, until)
+
+    def test_a_lock_has_an_end(self, bank_plugin, key):
+        bank_plugin.lock_object(key, _in_an_hour(seconds=-3598))
+
+        while True:
+            try:
+                bank_plugin.update_object(key, b"other")
+                break
+            except exception.BankObjectLocked:
+                time.sleep(0.2)
+        bank_plugin.delete_object(key)
+
+        assert bank_plugin.list_objects(prefix=key) == []
+        bank_plugin.update_object(key, b"new")
+        bank_plugin.delete_object(key)
+
+    def test_what_is_not_there_is_not_locked(self, bank_plugin, key, until):
+        missing = key.replace("/value", "/nothing-here")
+
+        with pytest.raises(exception.BankLockObjectFailed, match="nothing-here"):
+            bank_plugin.lock_object(missing, until)
+        with pytest.raises(exception.BankGetObjectFailed, match="nothing-here"):
+            bank_plugin.locked_until(missing)
+        bank_plugin.update_object(missing, b"new")
+        bank_plugin.delete_object(missing)
+
+    def test_a_moment_without_a_zone_is_refused(self, bank_plugin, key, until):
+        with pytest.raises(exception.InvalidParameterValue):
+            bank_plugin.lock_object(key, until.replace(tzinfo=None))
+
+        assert bank_plugin.locked_until(key) is None
+
+    def test_of_many_who_lock_the_latest_date_counts(self, bank_plugin, key, until):
+        dates = [until + datetime.timedelta(seconds=60 * n) for n in range(12)]
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda date: bank_plugin.lock_object(key, date), dates))
+
+        assert bank_plugin.locked_until(key) == dates[-1]

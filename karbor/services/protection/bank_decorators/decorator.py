@@ -8,6 +8,7 @@ points ``karbor.bank_decorators``.
 """
 
 import dataclasses
+import datetime
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, TypeVar, cast
@@ -145,6 +146,19 @@ class BankDecorator(BankPlugin):
         if size_of is None:
             return None
         return self._perform(Call("stored_size", key), lambda: size_of(key))
+
+    def lock_object(self, key: str, until: datetime.datetime) -> None:
+        lock = getattr(self._wrapped, "lock_object", None)
+        if lock is None:
+            super().lock_object(key, until)
+            return
+        self._perform(Call("lock_object", key), lambda: lock(key, until))
+
+    def locked_until(self, key: str) -> datetime.datetime | None:
+        ask = getattr(self._wrapped, "locked_until", None)
+        if ask is None:
+            return None
+        return self._perform(Call("locked_until", key), lambda: ask(key))
 
     def get_owner_id(self, context: RequestContext | None = None) -> str:
         return self._wrapped.get_owner_id(context=context)

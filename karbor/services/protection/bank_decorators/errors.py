@@ -35,6 +35,13 @@ PASSING_ERRNOS = frozenset(
 PASSING_HTTP_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _NOT_FOUND = 404
+#: Whatever they come from, the same call will not succeed soon.
+_NEVER = (
+    exception.BankReadonlyViolation,
+    exception.BankObjectLocked,
+    exception.BankLockNotSupported,
+    exception.LeaseLost,
+)
 
 
 def may_pass(error: BaseException) -> bool:
@@ -45,7 +52,7 @@ def may_pass(error: BaseException) -> bool:
     of the network and of the operating system that pass, and answers over HTTP
     (an ``http_status``, as in python-swiftclient and keystoneauth1).
     """
-    if isinstance(error, exception.BankReadonlyViolation | exception.LeaseLost):
+    if isinstance(error, _NEVER):
         return False
     return any(_passes(cause) for cause in _causes(error))
 

@@ -39,6 +39,8 @@ METHODS = (
     "stored_size",
     "list_objects",
     "delete_object",
+    "lock_object",
+    "locked_until",
     "acquire_lease",
     "renew_lease",
     "release_lease",
@@ -241,7 +243,11 @@ def _error(call: Call, phase: str, is_done: bool) -> exception.BankException:
             return exception.BankUpdateObjectFailed(
                 key=call.key, reason=reason, retryable=True
             )
-        case "get_object" | "stored_size":
+        case "lock_object":
+            return exception.BankLockObjectFailed(
+                key=call.key, reason=reason, retryable=True
+            )
+        case "get_object" | "stored_size" | "locked_until":
             return exception.BankGetObjectFailed(
                 key=call.key, reason=reason, retryable=True
             )

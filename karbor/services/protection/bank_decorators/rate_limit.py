@@ -52,7 +52,15 @@ OPTS = [
 ]
 
 _COUNTED = frozenset(
-    {"update_object", "get_object", "stored_size", "list_objects", "delete_object"}
+    {
+        "update_object",
+        "get_object",
+        "stored_size",
+        "list_objects",
+        "delete_object",
+        "lock_object",
+        "locked_until",
+    }
 )
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keep a bank as it is."""
 
+import datetime
 from typing import Any, ClassVar, NoReturn
 
 from karbor import exception
@@ -27,6 +28,9 @@ class ReadOnlyBank(BankDecorator):
         self, key: str, context: RequestContext | None = None
     ) -> NoReturn:
         self._refuse("deleted", key)
+
+    def lock_object(self, key: str, until: datetime.datetime) -> NoReturn:
+        self._refuse("locked", key)
 
     def _refuse(self, what: str, key: str) -> NoReturn:
         raise exception.BankReadonlyViolation(

@@ -5,13 +5,15 @@ An object with the key ``/a/b`` is the file ``<path>/<container>/a/b``, as it wa
 Karbor 1.x. What a file contains is told in :mod:`.file_system.values`.
 """
 
+import contextlib
+import datetime
 import itertools
 import math
 import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from oslo_config import cfg
@@ -27,7 +29,15 @@ from karbor.services.protection.bank_plugin import (
     LeasePlugin,
 )
 from karbor.services.protection.bank_plugins.file_system import files, values
-from karbor.services.protection.bank_plugins.file_system.listing import Listing
+from karbor.services.protection.bank_plugins.file_system.listing import (
+    Listing,
+    valid_keys,
+)
+from karbor.services.protection.bank_plugins.file_system.locks import (
+    LockUnreadable,
+    ObjectIsLocked,
+    ObjectLocks,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -45,11 +55,21 @@ OPTS = [
         help="Name of the folder in file_system_bank_path that holds the objects. "
         "Change it to keep several banks in one place.",
     ),
+    cfg.BoolOpt(
+        "file_system_bank_object_lock",
+        default=False,
+        help="Append-only mode: objects can be locked until a date, before which no "
+        "service deletes or replaces them. What was locked stays locked when this is "
+        "turned off again. Needs a filesystem that has flock, on every machine that "
+        "shares it. It does not hold back who can write to the folder without Karbor.",
+    ),
     *LEASE_OPTS,
 ]
 
 #: Beside the containers, so that no key can name it and no listing finds it.
 TEMPORARY = ".karbor-tmp"
+#: Beside the containers likewise: until when their objects are locked.
+LOCKS = ".karbor-locks"
 # Longer than any write of one object takes.
 _DEAD_WRITER_SECONDS = 24 * 3600.0
 _LEASES = "/leases/"
@@ -85,11 +105,22 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
         path = _checked_path(options.file_system_bank_path)
         container = _checked_container(options.bank_object_container)
         self._root = os.path.join(path, container)
+        self._leases = self._root + _LEASES.encode()
         self._listing = Listing(self._root)
         temporary = os.path.join(path, os.fsencode(TEMPORARY))
-        self._files = files.FileStore(self._root, temporary, self._has_files)
+        self._locks = ObjectLocks(
+            self._root,
+            os.path.join(path, os.fsencode(LOCKS), container),
+            temporary,
+        )
+        self._can_lock = options.file_system_bank_object_lock
+        self._files = files.FileStore(
+            self._root, temporary, self._has_files, self._changing
+        )
         try:
-            _prepare(path, self._root, temporary)
+            files.prepare(path, self._root, temporary)
+            if self._can_lock:
+                self._locks.prepare()
             removed = self._files.remove_temporaries(_DEAD_WRITER_SECONDS)
             self._files.keep_space_back()
         except OSError as error:
@@ -109,7 +140,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
     def capabilities(self) -> BankCapabilities:
         # link(2) and O_EXCL are atomic on every POSIX filesystem, NFS since version 3.
         # A strong read is not: the clients of NFS keep what they have read for a while.
-        return BankCapabilities(atomic_create=True)
+        return BankCapabilities(atomic_create=True, object_lock=self._can_lock)
 
     def update_object(
         self, key: str, value: Any, context: RequestContext | None = None
@@ -123,7 +154,9 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             ) from error
         try:
             self._files.write(path, header, content)
-        except (OSError, files.KeyConflict) as error:
+        except ObjectIsLocked as error:
+            raise _locked(key, error) from error
+        except (OSError, files.KeyConflict, LockUnreadable) as error:
             raise exception.BankUpdateObjectFailed(
                 key=key, reason=self._reason(error)
             ) from error
@@ -156,7 +189,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             descending=sort_dir == "desc",
         )
         try:
-            page = list(itertools.islice(_valid(found), limit))
+            page = list(itertools.islice(valid_keys(found), limit))
         except OSError as error:
             raise exception.BankListObjectsFailed(reason=self._reason(error)) from error
         if not page and self._is_away():
@@ -166,8 +199,38 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
     def delete_object(self, key: str, context: RequestContext | None = None) -> None:
         try:
             self._files.delete(self._path(key))
-        except OSError as error:
+        except ObjectIsLocked as error:
+            raise _locked(key, error) from error
+        except (OSError, LockUnreadable) as error:
             raise exception.BankDeleteObjectFailed(
+                key=key, reason=self._reason(error)
+            ) from error
+
+    def lock_object(self, key: str, until: datetime.datetime) -> None:
+        if not self._can_lock:
+            raise exception.BankLockNotSupported(
+                key=key,
+                reason=f"[{GROUP}]/file_system_bank_object_lock of the provider's file "
+                "is not true",
+            )
+        if until.tzinfo is None:
+            raise exception.InvalidParameterValue(
+                err=f"An object is locked until an aware moment, not until {until}"
+            )
+        try:
+            self._locks.lock(self._path(key), until)
+        except (OSError, files.KeyConflict, LockUnreadable) as error:
+            raise exception.BankLockObjectFailed(
+                key=key, reason=self._reason(error)
+            ) from error
+
+    def locked_until(self, key: str) -> datetime.datetime | None:
+        path = self._path(key)
+        try:
+            self._files.look(path, values.HEADER_SIZE)
+            return self._locks.until(path)
+        except (OSError, LockUnreadable) as error:
+            raise exception.BankGetObjectFailed(
                 key=key, reason=self._reason(error)
             ) from error
 
@@ -291,18 +354,15 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             return self._away()
         return _reason(error)
 
+    def _changing(self, path: bytes) -> AbstractContextManager[None]:
+        if path.startswith(self._leases):
+            # Never locked, and not to wait for whoever changes something else.
+            return contextlib.nullcontext()
+        return self._locks.changing(path)
+
     def _has_files(self, path: bytes) -> bool:
         prefix = path.removeprefix(self._root) + b"/"
         return next(self._listing.keys(prefix), None) is not None
-
-
-def _valid(found: Iterator[bytes]) -> Iterator[str]:
-    """Keys without the files that someone else put there under names no key has."""
-    for raw in found:
-        try:
-            yield keys.validate(raw.decode())
-        except (UnicodeDecodeError, exception.InvalidParameterValue):
-            LOG.debug("The bank has a file that is no object: %r", raw)
 
 
 def _checked_path(path: str | None) -> bytes:
@@ -318,47 +378,20 @@ def _checked_container(container: str) -> bytes:
         keys.validate_part(container)
     except exception.InvalidParameterValue as error:
         raise _invalid("bank_object_container", str(error)) from error
-    if container == TEMPORARY:
+    if container in (TEMPORARY, LOCKS):
         raise _invalid("bank_object_container", f"{container!r} is taken")
     return container.encode()
-
-
-def _prepare(path: bytes, root: bytes, temporary: bytes) -> None:
-    """Make the bank's folders, and find out whether objects can be written.
-
-    :raises OSError: naming what cannot be done
-    """
-    missing = [path]
-    while not os.path.lexists(os.path.dirname(missing[-1])):
-        missing.append(os.path.dirname(missing[-1]))
-    for folder in (*reversed(missing), root, temporary):
-        files.make_folder(folder)
-    # Permission bits do not tell: root passes them by, a read-only mount does not
-    # show in them. An empty folder is no object, so nobody sees the probe.
-    probe = uuid.uuid4().hex.encode()
-    written, target = os.path.join(temporary, probe), os.path.join(root, probe)
-    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, files.FILE_MODE)
-    try:
-        os.write(descriptor, b"karbor")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-        os.unlink(written)
-    os.mkdir(written, files.FOLDER_MODE)
-    # Whatever the umask: to move a folder is to write into it.
-    os.chmod(written, files.FOLDER_MODE)
-    try:
-        # Also tells whether files can be moved there: both on one filesystem.
-        os.rename(written, target)
-        written = target
-        files.sync_folder(root)
-    finally:
-        os.rmdir(written)
 
 
 def _invalid(option: str, problem: str) -> exception.InvalidInput:
     name = f"[{GROUP}]/{option}"
     return exception.InvalidInput(reason=f"option {name}: {problem}", option=name)
+
+
+def _locked(key: str, error: ObjectIsLocked) -> exception.BankObjectLocked:
+    return exception.BankObjectLocked(
+        key=key, until=error.until.isoformat(timespec="seconds")
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 from karbor.services.protection.bank_plugins.file_system.reserve import Reserve
 
@@ -46,11 +47,20 @@ class FileStore:
     :param temporary: a folder on the same filesystem, outside of ``root``, where
         files are written before they are moved to their place
     :param has_files: whether there is any file at or below a folder
+    :param changing: entered around what makes a file another one or none; what it
+        raises is raised, and the file stays as it is
     """
 
     def __init__(
-        self, root: bytes, temporary: bytes, has_files: Callable[[bytes], bool]
+        self,
+        root: bytes,
+        temporary: bytes,
+        has_files: Callable[[bytes], bool],
+        changing: Callable[[bytes], AbstractContextManager[None]] = (
+            lambda path: contextlib.nullcontext()
+        ),
     ) -> None:
+        self._changing = changing
         self._root = root
         self._temporary = temporary
         self._has_files = has_files
@@ -92,7 +102,8 @@ class FileStore:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            self._place(temporary, path)
+            with self._changing(path):
+                self._place(temporary, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
@@ -126,7 +137,8 @@ class FileStore:
         :raises OSError: when it cannot be deleted
         """
         try:
-            os.unlink(path)
+            with self._changing(path):
+                os.unlink(path)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
         folder = os.path.dirname(path)
@@ -226,6 +238,43 @@ class FileStore:
                 folder = os.path.dirname(folder)
             else:
                 return
+
+
+def prepare(path: bytes, root: bytes, temporary: bytes) -> None:
+    """Make a bank's folders, and find out whether objects can be written.
+
+    :param path: the folder that all else is in
+    :param root: for the objects
+    :param temporary: for files being written
+
+    :raises OSError: naming what cannot be done
+    """
+    missing = [path]
+    while not os.path.lexists(os.path.dirname(missing[-1])):
+        missing.append(os.path.dirname(missing[-1]))
+    for folder in (*reversed(missing), root, temporary):
+        make_folder(folder)
+    # Permission bits do not tell: root passes them by, a read-only mount does not
+    # show in them. An empty folder is no object, so nobody sees the probe.
+    probe = uuid.uuid4().hex.encode()
+    written, target = os.path.join(temporary, probe), os.path.join(root, probe)
+    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    try:
+        os.write(descriptor, b"karbor")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+        os.unlink(written)
+    os.mkdir(written, FOLDER_MODE)
+    # Whatever the umask: to move a folder is to write into it.
+    os.chmod(written, FOLDER_MODE)
+    try:
+        # Also tells whether files can be moved there: both on one filesystem.
+        os.rename(written, target)
+        written = target
+        sync_folder(root)
+    finally:
+        os.rmdir(written)
 
 
 def make_folder(folder: bytes) -> None:

@@ -13,6 +13,13 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.services.protection.bank import keys
+
+LOG = logging.getLogger(__name__)
+
 # A folder that changed a moment ago may change again within the same tick of the
 # filesystem's clock, and its mtime would not tell. Two seconds is the coarsest tick
 # of a filesystem in use (FAT).
@@ -117,6 +124,15 @@ class Listing:
         if settled:
             self._cache.put(folder, stamp, names)
         return names
+
+
+def valid_keys(found: Iterator[bytes]) -> Iterator[str]:
+    """Keys without the files that someone else put there under names no key has."""
+    for raw in found:
+        try:
+            yield keys.validate(raw.decode())
+        except (UnicodeDecodeError, exception.InvalidParameterValue):
+            LOG.debug("The bank has a file that is no object: %r", raw)
 
 
 def _scan(path: bytes) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bank with a decorator around it keeps the contract of a bank."""
 
+import datetime
 import inspect
 
 import pytest
@@ -13,7 +14,11 @@ from karbor.services.protection.bank_decorators.rate_limit import RateLimitedBan
 from karbor.services.protection.bank_decorators.read_only import ReadOnlyBank
 from karbor.services.protection.bank_decorators.retry import RetryingBank
 from karbor.services.protection.bank_plugin import BankPlugin, LeasePlugin
-from karbor.tests.conformance.bank import BankConformance, LeaseConformance
+from karbor.tests.conformance.bank import (
+    BankConformance,
+    LeaseConformance,
+    ObjectLockConformance,
+)
 from karbor.tests.fakes.bank import MemoryBankPlugin
 from karbor.tests.fakes.decorated_bank import FakeClock, decorated
 from karbor.tests.fakes.faulty_bank import faulty_bank
@@ -87,6 +92,18 @@ class TestDecoratedLease(LeaseConformance):
         return decorate(file_system_bank(tmp_path / "bank"))
 
 
+class TestDecoratedLocks(ObjectLockConformance):
+    @pytest.fixture
+    def bank_plugin(self, tmp_path, decorate):
+        return decorate(
+            file_system_bank(tmp_path / "bank", file_system_bank_object_lock=True)
+        )
+
+    @pytest.fixture
+    def second_instance(self, tmp_path, decorate):
+        return decorate(file_system_bank(tmp_path / "bank"))
+
+
 class PlainBank(BankPlugin):
     def update_object(self, key, value, context=None): ...
 
@@ -147,6 +164,30 @@ def test_a_decorator_passes_on_all_of_the_contract(contract, decorator):
         if not name.startswith("_")
     }
     assert names <= set(vars(decorator))
+
+
+class Bank1:
+    """Of Karbor 1.x: without what the contract has gained."""
+
+    def get_owner_id(self, context=None):
+        return "plain"
+
+
+def test_a_bank_that_knows_no_locks_has_none_when_decorated():
+    plugin = decorated(BankDecorator, Bank1())
+    until = datetime.datetime(2126, 12, 24, tzinfo=datetime.UTC)
+    with pytest.raises(exception.BankLockNotSupported):
+        plugin.lock_object("/a", until)
+    assert plugin.locked_until("/a") is None
+
+
+def test_nothing_is_locked_through_a_read_only_bank(tmp_path):
+    bank = file_system_bank(tmp_path, file_system_bank_object_lock=True)
+    bank.update_object("/a", 1)
+    until = datetime.datetime(2126, 12, 24, tzinfo=datetime.UTC)
+    with pytest.raises(exception.BankReadonlyViolation):
+        decorated(ReadOnlyBank, bank).lock_object("/a", until)
+    assert bank.locked_until("/a") is None
 
 
 def test_a_read_only_bank_reads_as_the_wrapped_one(tmp_path):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bank that fails does so as it was told."""
 
+import datetime
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,12 +19,15 @@ from karbor.tests.fakes.bank import MemoryBankPlugin
 from karbor.tests.fakes.faulty_bank import faulty_bank
 from karbor.tests.fakes.file_system_bank import file_system_bank
 
+UNTIL = datetime.datetime(2126, 12, 24, tzinfo=datetime.UTC)
 CALLS = {
     "update_object": (("/a", 2), exception.BankUpdateObjectFailed),
     "get_object": (("/a",), exception.BankGetObjectFailed),
     "stored_size": (("/a",), exception.BankGetObjectFailed),
     "list_objects": ((), exception.BankListObjectsFailed),
     "delete_object": (("/a",), exception.BankDeleteObjectFailed),
+    "lock_object": (("/a", UNTIL), exception.BankLockObjectFailed),
+    "locked_until": (("/a",), exception.BankGetObjectFailed),
     "acquire_lease": ((), exception.AcquireLeaseFailed),
     "renew_lease": ((), exception.AcquireLeaseFailed),
     "release_lease": ((), exception.BankDeleteObjectFailed),
@@ -42,7 +47,7 @@ def test_every_method_is_tried_here():
 @pytest.mark.parametrize("phase", [FAIL_BEFORE, FAIL_AFTER, TIME_OUT])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_fails_as_its_contract_says(tmp_path, method, phase):
-    wrapped = file_system_bank(tmp_path)
+    wrapped = file_system_bank(tmp_path, file_system_bank_object_lock=True)
     wrapped.update_object("/a", 1)
     bank = faulty_bank(wrapped, **{phase: {method: 1.0}})
     arguments, expected = CALLS[method]
