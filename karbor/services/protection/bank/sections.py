@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from karbor import exception
 from karbor.services.protection.bank import copying, keys
 from karbor.services.protection.bank.chunks import space
+from karbor.services.protection.bank.chunks.condemned import CondemnedNames
 from karbor.services.protection.bank.chunks.space import ChunkSpace
 from karbor.services.protection.bank.streams import legacy, manifest
 from karbor.services.protection.bank.streams.legacy import LegacyStreamReader
@@ -45,6 +46,8 @@ class Bank:
         self._plugin = plugin
         self._stream_options = stream_options or StreamOptions()
         self._keyring = keyring
+        #: What collections want to delete; what was read of it is kept.
+        self.condemned_names = CondemnedNames()
 
     @property
     def stream_options(self) -> StreamOptions:
@@ -55,6 +58,12 @@ class Bank:
     def plugin(self) -> "BankPlugin":
         """The plugin below; for what concerns the plugin itself, such as its lease."""
         return self._plugin
+
+    @property
+    def uncached(self) -> "Bank":
+        """The same bank past its caches, for who wants to know what is really there."""
+        plugin = getattr(self._plugin, "uncached", self._plugin)
+        return Bank(plugin, self._stream_options, self._keyring)
 
     @property
     def is_writeable(self) -> bool:
@@ -367,9 +376,11 @@ class BankSection:
     ) -> None:
         """Copy all objects and streams to a section of this or another bank.
 
-        Streams are checked while they are read, and cut, compressed and put down
-        anew as the other bank's options say. What the other section has under the
-        same names is replaced; what else it has stays.
+        Of a stream, only the chunks that the other bank's project lacks are read,
+        checked, and put there, compressed and encrypted as that bank's options say;
+        where both sections share chunks, all are read and none is put. What the other
+        section has under the same names is replaced; what else it has stays. A copy
+        that was cut off can be made again, and finds what the first one has put.
 
         :param progress: told the bytes of streams as they have reached the other bank
         :raises BankReadonlyViolation: when the other section is read-only

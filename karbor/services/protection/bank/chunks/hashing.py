@@ -3,6 +3,7 @@
 
 import functools
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from karbor.services.protection.bank.chunks import codecs
@@ -35,6 +36,13 @@ class Hash:
         """As a manifest names it."""
         return SHA256 if self._key is None else HMAC_SHA256
 
+    def agrees_with(self, other: "Hash") -> bool:
+        """Whether both make the same digests."""
+        mine, its = self._key, other._key
+        if mine is None or its is None:
+            return mine is its
+        return mine.naming_key == its.naming_key
+
     def new(self) -> Any:
         """A hash object, to be updated with bytes."""
         return hashlib.sha256() if self._key is None else self._key.hasher()
@@ -49,3 +57,34 @@ class Hash:
     def _of_zeros(self, length: int) -> str:
         """The hex digest of so many zero bytes."""
         return self.digest(codecs.zeros(length))
+
+
+class StreamHash:
+    """Makes the digest of a stream of those of its chunks, page by page.
+
+    The digest is the hash of the pages' digests in binary, one after the other, and a
+    page's digest that of its chunks'. It proves every byte and its place, like a hash
+    of the bytes, and saves reading them a second time, which took a third of the
+    processor time of a stream. Used by one thread.
+
+    :param hashing: what the chunks' digests are made with
+    """
+
+    def __init__(self, hashing: Hash) -> None:
+        self._hash = hashing
+        self._whole = hashing.new()
+
+    def of_page(self, digests: Iterable[str]) -> bytes:
+        """The digest of a page, from the hex digests of its chunks in order."""
+        return bytes.fromhex(
+            self._hash.digest(b"".join(bytes.fromhex(digest) for digest in digests))
+        )
+
+    def update(self, page: bytes) -> None:
+        """Take the digest of the next page."""
+        self._whole.update(page)
+
+    def hexdigest(self) -> str:
+        """The digest of all pages so far."""
+        digest: str = self._whole.hexdigest()
+        return digest

@@ -3,7 +3,7 @@
 
 import collections
 import threading
-from collections.abc import Container
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 
 from karbor import exception
@@ -37,12 +37,14 @@ class ChunkWriter:
         self.hash = Hash(self.key)
         self._packer = envelope.Packer(level, self.key)
         self._inline_limit = inline_limit
-        self._avoided: Container[str] = ()
+        self._damaged: Container[str] = ()
+        self._condemned: Container[str] = ()
         self._lists_late = False
         if space.is_shared:
-            plugin = space.section.bank.plugin
-            self._lists_late = not plugin.capabilities.strong_read
-            self._avoided = damaged.load(space.section)
+            bank = space.section.bank
+            self._lists_late = not bank.plugin.capabilities.strong_read
+            self._damaged = damaged.load(space.section)
+            self._condemned = bank.condemned_names.load(space.section)
         self._remembered: collections.OrderedDict[str, Future[ChunkRef]]
         self._remembered = collections.OrderedDict()
         self._lock = threading.Lock()
@@ -57,7 +59,18 @@ class ChunkWriter:
         :raises BankException: when it could not be looked up or put
         """
         view = memoryview(chunk)
-        digest = self.hash.digest(view)
+        return self.ensure(self.hash.digest(view), len(view), lambda: view)
+
+    def ensure(
+        self, digest: str, length: int, read: Callable[[], bytes | memoryview]
+    ) -> ChunkRef:
+        """Make sure that a chunk is in the bank, and read it only when it is not.
+
+        :param digest: of its bytes, by :attr:`hash`
+        :param length: bytes
+        :param read: gives the bytes, checked; what it raises comes through
+        :raises BankException: when it could not be looked up or put
+        """
         mine: Future[ChunkRef] = Future()
         with self._lock:
             other = self._remembered.setdefault(digest, mine)
@@ -67,19 +80,25 @@ class ChunkWriter:
             # It may still be on its way, in another thread.
             return other.result()
         try:
-            ref = self._find(digest, len(view)) or self._store(view, digest)
+            ref = self._find(digest, length)
+            if ref is None:
+                ref = self._store(memoryview(read()), digest)
         except BaseException as error:
             mine.set_exception(error)
             raise
         mine.set_result(ref)
         return ref
 
+    def relies_on(self, name: str) -> bool:
+        """Whether an object that is there may be referred to."""
+        return name not in self._condemned and name not in self._damaged
+
     def _find(self, digest: str, length: int) -> ChunkRef | None:
         """What the project has already of a chunk."""
         if not self._space.is_shared or length <= self._inline_limit:
             return None
         for name in self._space.find(digest):
-            if name not in self._avoided and self._is_there(name):
+            if self.relies_on(name) and self._is_there(name):
                 return ChunkRef(digest, length, name=name)
         return None
 

@@ -45,7 +45,8 @@ class StreamInfo:
 
     :param name: in its section
     :param length: bytes of the stream
-    :param digest: hex digest over the whole stream
+    :param digest: hex digest of the whole stream, made of those of its chunks (see
+        :class:`~karbor.services.protection.bank.chunks.hashing.StreamHash`)
     :param hash_name: of that digest and of the chunks' digests: ``sha256``, or
         ``hmac-sha256`` where the project has a key
     :param chunk_size: bytes of every chunk but the last

@@ -3,12 +3,14 @@
 
 import collections
 import io
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from karbor.services.protection.bank.chunks.hashing import StreamHash
 from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.streams.options import StreamOptions
-from karbor.services.protection.bank.streams.stored import StoredStream
+from karbor.services.protection.bank.streams.stored import PlacedChunk, StoredStream
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.sections import BankSection
@@ -39,15 +41,13 @@ class StreamReader(io.RawIOBase):
         self._fetched: collections.deque[Future[bytes | memoryview]] = (
             collections.deque()
         )
-        self._hashing: Future[None] | None = None
         self._taken = 0
         self._current = memoryview(b"")
         self._failure: BaseException | None = None
         self._workers = ThreadPoolExecutor(options.worker_threads, "stream-get")
-        self._hasher = ThreadPoolExecutor(1, "stream-hash")
-        self._whole = self._stored.hash.new()
+        self._whole = StreamHash(self._stored.hash)
         self._ahead = max(1, options.max_bytes_in_flight // self.info.chunk_size)
-        self._chunks = self._stored.chunks()
+        self._chunks = self._placed()
 
     @property
     def info(self) -> manifest.StreamInfo:
@@ -124,9 +124,6 @@ class StreamReader(io.RawIOBase):
             data = self._fetched.popleft().result()
             self._taken += 1
             self._fetch_ahead()
-            if self._hashing is not None:
-                self._hashing.result()
-            self._hashing = self._hasher.submit(self._whole.update, data)
             if self._taken == self.info.chunk_count:
                 self._finish()
         except BaseException as error:
@@ -136,6 +133,14 @@ class StreamReader(io.RawIOBase):
             raise
         return data
 
+    def _placed(self) -> Iterator[PlacedChunk]:
+        """The chunks in order; their digests make that of the whole."""
+        for number in range(len(self._stored.manifest.pages)):
+            chunks = self._stored.page(number)
+            digests = (placed.chunk.digest for placed in chunks)
+            self._whole.update(self._whole.of_page(digests))
+            yield from chunks
+
     def _fetch_ahead(self) -> None:
         while len(self._fetched) < self._ahead:
             found = next(self._chunks, None)
@@ -144,9 +149,6 @@ class StreamReader(io.RawIOBase):
             self._fetched.append(self._workers.submit(self._stored.read, found))
 
     def _finish(self) -> None:
-        if self._hashing is not None:
-            self._hashing.result()
-            self._hashing = None
         self._end_threads()
         if self._whole.hexdigest() != self.info.digest:
             raise self._stored.corrupted(
@@ -155,5 +157,4 @@ class StreamReader(io.RawIOBase):
 
     def _end_threads(self) -> None:
         self._workers.shutdown(wait=True, cancel_futures=True)
-        self._hasher.shutdown(wait=True, cancel_futures=True)
         self._fetched.clear()

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing a stream: one reader, a few threads that hash, compress and put.
 
-The caller's thread reads the source into buffers. A filled buffer goes to two
-places at once: to the worker threads, of which one hashes, compresses and puts it
-as a chunk, and to one thread that hashes the whole stream in order. When both are
-done the buffer is filled anew, so as many bytes are in memory as there are buffers,
-and a reader ahead of the bank waits for one.
+The caller's thread reads the source into buffers. A worker thread hashes, compresses
+and puts a filled buffer as a chunk. Then it is filled anew, so as many bytes are in
+memory as there are buffers, and a reader ahead of the bank waits for one.
 
 Chunks are objects that no other attempt writes; the manifest, written last, makes
 them a stream. The first error stops the reader and lets every thread end. What was
@@ -13,6 +11,7 @@ put by then is garbage: the collector's in a project's space, else deleted at on
 """
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import queue
@@ -26,6 +25,7 @@ from oslo_log import log as logging
 from karbor import exception
 from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.chunks import codecs, names
+from karbor.services.protection.bank.chunks.hashing import StreamHash
 from karbor.services.protection.bank.chunks.refs import ChunkRef
 from karbor.services.protection.bank.chunks.space import ChunkSpace
 from karbor.services.protection.bank.chunks.writer import ChunkWriter
@@ -39,25 +39,17 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Filled:
-    """A filled buffer, until all who need it are done with it."""
+    """A buffer with the bytes of a chunk."""
 
-    def __init__(self, index: int, buffer: bytearray, length: int, users: int) -> None:
-        self.index = index
-        self.buffer = buffer
-        self.length = length
-        self._users = users
-        self._lock = threading.Lock()
+    index: int
+    buffer: bytearray
+    length: int
 
     @property
     def view(self) -> memoryview:
         return memoryview(self.buffer)[: self.length]
-
-    def release(self) -> bool:
-        """One user is done; True when it was the last."""
-        with self._lock:
-            self._users -= 1
-            return self._users == 0
 
 
 class _Pages:
@@ -67,7 +59,8 @@ class _Pages:
         self._chunks = chunks
         self._lock = threading.Lock()
         self._open: dict[int, dict[int, ChunkRef]] = {}
-        self._written: dict[int, manifest.Page] = {}
+        self._written: dict[int, tuple[manifest.Page, bytes]] = {}
+        self._hash = StreamHash(chunks.hash)
         self.stored_length = 0
 
     def add(self, index: int, chunk: ChunkRef) -> None:
@@ -86,13 +79,23 @@ class _Pages:
         """Write the page that is not full. Called when no thread adds any more."""
         for number, page in self._open.items():
             self._write(number, page)
-        return tuple(self._written[number] for number in sorted(self._written))
+        pages = []
+        for _, (page_ref, digest) in sorted(self._written.items()):
+            pages.append(page_ref)
+            self._hash.update(digest)
+        return tuple(pages)
+
+    @property
+    def digest(self) -> str:
+        """Of the whole stream, when it is finished."""
+        return self._hash.hexdigest()
 
     def _write(self, number: int, page: dict[int, ChunkRef]) -> None:
-        listed = manifest.page_to_bytes([page[index] for index in sorted(page)])
-        ref = self._chunks.put(listed)
+        chunks = [page[index] for index in sorted(page)]
+        ref = self._chunks.put(manifest.page_to_bytes(chunks))
+        digest = self._hash.of_page(chunk.digest for chunk in chunks)
         with self._lock:
-            self._written[number] = manifest.Page(ref, len(page))
+            self._written[number] = manifest.Page(ref, len(page)), digest
 
 
 class StreamWriter:
@@ -161,27 +164,20 @@ class StreamWriter:
             inline_limit=self._options.inline_limit,
         )
         self._pages = _Pages(self._chunks)
-        self._whole = self._chunks.hash.new()
 
     def _run(self, source: sources.Source) -> None:
         workers = ThreadPoolExecutor(self._options.worker_threads, "stream-put")
-        hasher = ThreadPoolExecutor(1, "stream-hash")
-        # Left in any way, the pools are waited for: no thread outlives the attempt.
-        with workers, hasher:
+        # Left in any way, the pool is waited for: no thread outlives the attempt.
+        with workers:
             try:
-                self._feed(source, workers, hasher)
+                self._feed(source, workers)
             except BaseException as error:
                 self._stop(error)
                 raise
         if self._failure is not None:
             raise self._failure
 
-    def _feed(
-        self,
-        source: sources.Source,
-        workers: ThreadPoolExecutor,
-        hasher: ThreadPoolExecutor,
-    ) -> None:
+    def _feed(self, source: sources.Source, workers: ThreadPoolExecutor) -> None:
         for index in itertools.count():
             buffer = self._take_buffer()
             if self._failure is not None:
@@ -191,10 +187,9 @@ class StreamWriter:
                 return
             self._length += length
             self._chunk_count += 1
-            filled = _Filled(index, buffer, length, users=2)
-            for executor, work in ((hasher, self._hash), (workers, self._store)):
-                future = executor.submit(work, filled)
-                future.add_done_callback(functools.partial(self._done, filled))
+            filled = _Filled(index, buffer, length)
+            future = workers.submit(self._store, filled)
+            future.add_done_callback(functools.partial(self._done, filled))
             if length < len(buffer):
                 return
 
@@ -210,17 +205,12 @@ class StreamWriter:
         error = future.exception()
         if error is not None:
             self._stop(error)
-        if filled.release():
-            self._free.put(filled.buffer)
+        self._free.put(filled.buffer)
 
     def _stop(self, error: BaseException) -> None:
         with self._failure_lock:
             if self._failure is None:
                 self._failure = error
-
-    def _hash(self, filled: _Filled) -> None:
-        if self._failure is None:
-            self._whole.update(filled.view)
 
     def _store(self, filled: _Filled) -> None:
         if self._failure is not None:
@@ -246,7 +236,7 @@ class StreamWriter:
         info = manifest.StreamInfo(
             name=self._name,
             length=self._length,
-            digest=self._whole.hexdigest(),
+            digest=self._pages.digest,
             hash_name=self._chunks.hash.name,
             chunk_size=self._options.chunk_size,
             chunk_count=self._chunk_count,
