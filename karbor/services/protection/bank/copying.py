@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from karbor import exception
 from karbor.services.protection.bank.streams import manifest
+from karbor.services.protection.bank.streams.copying import copy_stream
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.sections import BankSection
@@ -44,21 +45,11 @@ def copy_section(
                 break
             if _MANIFESTS in path:
                 folder, _, name = path.partition(_MANIFESTS)
-                _copy_stream(
+                copy_stream(
                     _descend(source, folder), _descend(target, folder), name, progress
                 )
             else:
                 target.update_object(key, source.get_object(key))
-
-
-def _copy_stream(
-    source: "BankSection",
-    target: "BankSection",
-    name: str,
-    progress: "ResourceProgress | None",
-) -> None:
-    with source.open_stream(name) as stream:
-        target.write_stream(name, iter(stream), progress=progress)
 
 
 def _descend(section: "BankSection", folder: str) -> "BankSection":
