@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Master keys in a key manager that OpenStack's castellan library talks to."""
 
+import http
 import secrets
 import threading
 from collections.abc import Iterator
@@ -30,6 +31,11 @@ from karbor.services.protection.plugin_loading import describe
 CASTELLAN_GROUP = "key_manager"
 
 _SECONDS = 60.0
+_PASSING_STATUSES = frozenset({408, 412, 429, 500, 502, 503, 504})
+# All that the Vault driver tells of such an answer is its reason phrase.
+_PASSING_PHRASES = frozenset(
+    http.HTTPStatus(status).phrase for status in _PASSING_STATUSES
+)
 
 
 class CastellanMasterKeys(MasterKeys):
@@ -181,11 +187,16 @@ def _may_pass(error: BaseException) -> bool:
             requests.ConnectionError
             | requests.Timeout
             | keystoneauth1.exceptions.ConnectFailure
-            | keystoneauth1.exceptions.HttpServerError,
+            | keystoneauth1.exceptions.HttpServerError
+            | keystoneauth1.exceptions.RetriableConnectionFailure,
         ):
             return True
-        status = getattr(cause, "status_code", None)
-        if isinstance(status, int) and (status == 429 or status >= 500):
+        if getattr(cause, "status_code", None) in _PASSING_STATUSES:
+            return True
+        if (
+            isinstance(cause, castellan_exception.KeyManagerError)
+            and str(cause) in _PASSING_PHRASES
+        ):
             return True
     return False
 

@@ -11,6 +11,7 @@ import binascii
 import os
 import secrets
 import stat
+from typing import TextIO
 
 from karbor import exception
 from karbor.services.protection.bank.encryption.master_keys import (
@@ -67,46 +68,49 @@ class KeyFile(MasterKeys):
                 "any of . _ -"
             )
         path = os.path.realpath(self._path)
-        found = self._read() if os.path.lexists(path) else {}
-        if name in found:
-            raise self._failed(f"it already has a key named '{name}'; name it otherwise")
-        try:
-            self._write(path, {name: secrets.token_bytes(MASTER_KEY_SIZE), **found})
-        except OSError as error:
-            raise self._failed(
-                f"the key cannot be put into it: {error.strerror}"
-            ) from error
-        return name
-
-    def _write(self, path: str, found: dict[str, bytes]) -> None:
-        # Whoever creates this file may write: two at once would lose a key.
         fresh = path + ".new"
         try:
+            # Whoever has created this file may write: two at once would lose a key.
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError as error:
             raise self._failed(
                 f"{fresh} is there, so another is adding a key now, or was stopped "
                 "half-way: remove it when nobody is"
             ) from error
+        except OSError as error:
+            raise self._failed(f"{fresh} cannot be made: {error.strerror}") from error
         try:
             with open(descriptor, "w", encoding="ascii") as file:
-                file.write("# Master keys of Karbor. Losing one loses what it guards.\n")
-                for name, key in found.items():
-                    file.write(f"{name}:{base64.b64encode(key).decode('ascii')}\n")
-                if os.path.exists(path):
-                    owner = os.stat(path)
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-                file.flush()
-                os.fsync(file.fileno())
+                self._write(file, path, name)
             os.rename(fresh, path)
+        except OSError as error:
+            os.unlink(fresh)
+            raise self._failed(
+                f"the key cannot be put into it: {error.strerror}"
+            ) from error
         except BaseException:
             os.unlink(fresh)
             raise
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _flush_folder(os.path.dirname(path))
+        return name
+
+    def _write(self, file: TextIO, path: str, name: str) -> None:
+        """Write what is in the file of a path, and a new key before it."""
+        found = {}
+        if os.path.lexists(path):
+            found = self._read()
+            owner = os.stat(path)
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        if name in found:
+            raise self._failed(
+                f"it already has a key named '{name}'; name it otherwise"
+            )
+        found = {name: secrets.token_bytes(MASTER_KEY_SIZE), **found}
+        file.write("# Master keys of Karbor. Losing one loses what it guards.\n")
+        for each, key in found.items():
+            file.write(f"{each}:{base64.b64encode(key).decode('ascii')}\n")
+        file.flush()
+        os.fsync(file.fileno())
 
     def _read(self) -> dict[str, bytes]:
         try:
@@ -177,3 +181,11 @@ class KeyFile(MasterKeys):
             reason=f"key file {self._path}: {reason}",
             option=f"[{GROUP}] {KEY_FILE}",
         )
+
+
+def _flush_folder(path: str) -> None:
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
