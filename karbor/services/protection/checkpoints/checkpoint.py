@@ -164,12 +164,14 @@ class Checkpoint:
         )
 
     def reload(self) -> None:
-        """Read the index anew.
+        """Read the index anew; an answer of before this object's own write is none.
 
         :raises CheckpointNotFound, CheckpointUnreadable: when it is gone or damaged
         """
         with self._lock:
-            self._record = self._store.read(self.id)
+            present = self._store.read(self.id)
+            if present.revision >= self._record.revision:
+                self._record = present
 
     def transition(self, status: str, reason: str | None = None) -> None:
         """Go over to another state, when the table of states has the transition.
@@ -332,9 +334,7 @@ class Checkpoint:
         )
 
     def _write(self, present: CheckpointRecord, **changes: Any) -> None:
-        record = dataclasses.replace(present, **changes)
-        self._store.write(record)
-        self._record = record
+        self._record = self._store.write(dataclasses.replace(present, **changes))
 
     def _save_part(self, field: str, name: str, value: Any) -> None:
         self._check_owned()

@@ -111,7 +111,7 @@ class CheckpointCollection:
                 store.indices.begin_work(record, record.owner_id, store.clock())
                 store.indices.add(record)
                 store.check_lease()
-                store.write(record)
+                record = store.write(record)
             except exception.KarborException:
                 self._take_back(record)
                 raise

@@ -48,6 +48,8 @@ class CheckpointRecord:
         each resource
     :param inventory: the name of the object that holds the names of all that the
         resources keep, None before the checkpoint is ``available``
+    :param revision: how often the index was written; tells an old answer of the bank
+        from the present one
     :param legacy: of a checkpoint of Karbor 1.x, what its index had that this one
         keeps elsewhere: ``timestamp`` as it is in its old keys, and
         ``resource_graph``, the graph itself
@@ -68,6 +70,7 @@ class CheckpointRecord:
     resource_graph: str | None = None
     resources_status: str | None = None
     inventory: str | None = None
+    revision: int = 0
     legacy: Mapping[str, Any] | None = None
 
     @property
@@ -128,6 +131,8 @@ class CheckpointRecord:
         for name in _OPTIONAL_STRINGS:
             if not isinstance(value.get(name), str | None):
                 raise refuse(f"'{name}' is no text")
+        if type(value.get("revision", 0)) is not int:
+            raise refuse("'revision' is no number")
         if value["id"] != checkpoint_id:
             raise refuse(f"it is the index of checkpoint {value['id']}")
         if not isinstance(value.get("legacy"), Mapping | None):

@@ -110,9 +110,14 @@ class CheckpointStore:
             ) from error
         return CheckpointRecord.from_value(checkpoint_id, value)
 
-    def write(self, record: CheckpointRecord) -> None:
-        """Replace ``index.json``, whatever it was."""
-        self.section(record.id).update_object(INDEX, record.to_value())
+    def write(self, record: CheckpointRecord) -> CheckpointRecord:
+        """Replace ``index.json``, whatever it was.
+
+        :returns: the record as it was written, a revision later
+        """
+        written = dataclasses.replace(record, revision=record.revision + 1)
+        self.section(record.id).update_object(INDEX, written.to_value())
+        return written
 
     @contextlib.contextmanager
     def exclusively(self, checkpoint_id: str) -> Iterator[None]:
@@ -125,7 +130,8 @@ class CheckpointStore:
 
         Call it holding :meth:`exclusively`.
 
-        :returns: the present record
+        :returns: the present record; ``believed`` when the bank, which may answer with
+            what was a moment ago, does not know of its own last write yet
         :raises LeaseLost: when this process may no longer commit
         :raises CheckpointTransitionRefused: when another owner has taken the
             checkpoint or ended its state
@@ -133,6 +139,8 @@ class CheckpointStore:
         """
         self.check_lease()
         present = self.read(believed.id)
+        if present.revision < believed.revision:
+            return believed
         if (present.status, present.owner_id) != (believed.status, believed.owner_id):
             raise exception.CheckpointTransitionRefused(
                 f"The checkpoint {believed.id} was '{believed.status}' in the hands of "
@@ -175,7 +183,7 @@ class CheckpointStore:
                 status=states.abandoned(present.status),
                 status_reason=reason,
             )
-            self.write(ended)
+            ended = self.write(ended)
             self.finish_work(checkpoint_id, owner_id)
             return ended
 

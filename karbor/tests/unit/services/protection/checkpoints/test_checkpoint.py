@@ -297,3 +297,20 @@ def test_without_a_graph_nothing_becomes_available(make):
 def test_it_is_reset_to_error_or_available_only(make, target):
     with pytest.raises(exception.InvalidInput, match="available or error"):
         make().reset(target)
+
+
+def test_a_bank_that_answers_with_an_old_index_undoes_nothing(make, plugin):
+    checkpoint = make()
+    key = f"/checkpoints/{checkpoint.id}/index.json"
+    old, get = plugin.objects[key], plugin.get_object
+    plugin.get_object = lambda name, context=None: old if name == key else get(name)
+    checkpoint.save_graph(GRAPH)
+    checkpoint.save_resources_status({"T#i": {"status": "available"}})
+    checkpoint.reload()
+    assert checkpoint.resource_graph == GRAPH
+    checkpoint.transition("available")
+    plugin.get_object = get
+    checkpoint.reload()
+    assert checkpoint.status == "available"
+    assert checkpoint.resource_graph == GRAPH
+    assert checkpoint.resources_status == {"T#i": {"status": "available"}}
