@@ -101,13 +101,15 @@ class ResourceWork:
             reason = f"{self.resource}: {hook}: {live.scrub(error)}"
             self.reason = f"{hook}: {live.scrub(error)}"
             live.note_failure(reason)
-            self._log_failure(hook, error)
+            trace = live.secrets.scrub_traceback(error)
             failure = HookFailed(flow=str(live.inputs), error=reason)
         else:
             self._hooks_left -= 1
             live.progress.add(hooks_done=1)
             return True
-        # Outside of the handler, so that no secret comes along as the context.
+        # Outside of the handler, so that no secret comes along: oslo.log adds the
+        # exception in flight to what it writes, Python as the context of another.
+        self._log_failure(hook, trace)
         raise failure
 
     def take_back(self) -> None:
@@ -121,7 +123,10 @@ class ResourceWork:
             self._call(REVERT)
         except BaseException as error:  # noqa: BLE001 - must not stop the others
             self.revert_reason = self.live.scrub(error)
-            self._log_failure(REVERT, error)
+            trace = self.live.secrets.scrub_traceback(error)
+        else:
+            return
+        self._log_failure(REVERT, trace)
 
     def _call(self, hook: str) -> None:
         live = self.live
@@ -140,13 +145,9 @@ class ResourceWork:
             **arguments,
         )
 
-    def _log_failure(self, hook: str, error: BaseException) -> None:
+    def _log_failure(self, hook: str, trace: str) -> None:
         LOG.error(
-            "%s: %s of %s failed\n%s",
-            self.live.inputs,
-            hook,
-            self.resource,
-            self.live.secrets.scrub_traceback(error),
+            "%s: %s of %s failed\n%s", self.live.inputs, hook, self.resource, trace
         )
 
 
