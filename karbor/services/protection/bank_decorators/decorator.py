@@ -21,6 +21,7 @@ from karbor.services.protection.bank_plugin import (
     BankCapabilities,
     BankPlugin,
     LeasePlugin,
+    ObjectBatch,
 )
 
 Answer = TypeVar("Answer")
@@ -109,6 +110,10 @@ class BankDecorator(BankPlugin):
             lambda: self._wrapped.update_object(key, value, context=context),
         )
 
+    def batch(self) -> ObjectBatch:
+        start = getattr(self._wrapped, "batch", None)
+        return super().batch() if start is None else _DecoratedBatch(self, start())
+
     def get_object(self, key: str, context: RequestContext | None = None) -> Any:
         return self._perform(
             Call("get_object", key),
@@ -170,7 +175,7 @@ class BankDecorator(BankPlugin):
         """
         return act()
 
-    def _around(self, wrapped: BankPlugin) -> Self:
+    def _around(self, wrapped: Any) -> Self:
         """The same decorator, with the same state, around another bank."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
@@ -191,6 +196,35 @@ class BankDecorator(BankPlugin):
     def _invalid(self, option: str, problem: str) -> exception.InvalidInput:
         name = f"[{self.group}]/{option}"
         return exception.InvalidInput(reason=f"option {name}: {problem}", option=name)
+
+
+class _DecoratedBatch(ObjectBatch):
+    """A batch whose objects go the same way as other objects, down to the bank."""
+
+    def __init__(self, decorator: BankDecorator, batch: ObjectBatch) -> None:
+        super().__init__(decorator._around(_BatchBank(decorator.wrapped, batch)))
+        self._batch = batch
+
+    def rely_on(self, key: str) -> None:
+        self._batch.rely_on(key)
+
+    def flush(self) -> None:
+        # Not to be tried again: a batch that failed is lost.
+        self._batch.flush()
+
+    def close(self) -> None:
+        self._batch.close()
+
+
+class _BatchBank:
+    """A bank whose objects are put into a batch of it."""
+
+    def __init__(self, wrapped: BankPlugin, batch: ObjectBatch) -> None:
+        self._bank = wrapped
+        self.update_object = batch.update_object
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bank, name)
 
 
 class _Leasing(LeasePlugin):

@@ -29,6 +29,7 @@ from karbor.services.protection.bank_plugin import (
     LeasePlugin,
 )
 from karbor.services.protection.bank_plugins.file_system import files, values
+from karbor.services.protection.bank_plugins.file_system.batch import FileSystemBatch
 from karbor.services.protection.bank_plugins.file_system.listing import (
     Listing,
     valid_keys,
@@ -147,19 +148,19 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
     ) -> None:
         path = self._path(key)
         try:
-            header, content = values.encode(value)
-        except (TypeError, ValueError) as error:
-            raise exception.BankUpdateObjectFailed(
-                key=key, reason=f"its value cannot be kept: {error}"
-            ) from error
-        try:
-            self._files.write(path, header, content)
-        except ObjectIsLocked as error:
-            raise _locked(key, error) from error
-        except (OSError, files.KeyConflict, LockUnreadable) as error:
-            raise exception.BankUpdateObjectFailed(
-                key=key, reason=self._reason(error)
-            ) from error
+            self._files.write(path, *values.encode(value))
+        except (
+            OSError,
+            TypeError,
+            ValueError,
+            files.KeyConflict,
+            ObjectIsLocked,
+            LockUnreadable,
+        ) as error:
+            raise self._not_updated(key, error) from error
+
+    def batch(self) -> FileSystemBatch:
+        return FileSystemBatch(self, self._files, self._path, self._not_updated)
 
     def get_object(self, key: str, context: RequestContext | None = None) -> Any:
         try:
@@ -348,6 +349,16 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             f"the bank's folder {os.fsdecode(self._root)!r} is gone: mount it, or put "
             "it back"
         )
+
+    def _not_updated(self, key: str, error: Exception) -> exception.BankException:
+        """The error of the contract that says why an object was not put."""
+        if isinstance(error, ObjectIsLocked):
+            return _locked(key, error)
+        if isinstance(error, TypeError | ValueError):
+            reason = f"its value cannot be kept: {error}"
+        else:
+            reason = self._reason(error)
+        return exception.BankUpdateObjectFailed(key=key, reason=reason)
 
     def _reason(self, error: BaseException) -> str:
         if isinstance(error, OSError) and self._is_away():

@@ -5,6 +5,7 @@ Paths are bytes, so that the process's locale has no say in them.
 """
 
 import contextlib
+import dataclasses
 import errno
 import os
 import stat
@@ -37,6 +38,20 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 class KeyConflict(Exception):
     """A file would have to be a folder of others, or the other way round."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PendingFile:
+    """A file that is written, but neither seen nor durable yet.
+
+    :param path: where it will be
+    :param temporary: where it is
+    :param descriptor: open for writing
+    """
+
+    path: bytes
+    temporary: bytes
+    descriptor: int
 
 
 class FileStore:
@@ -91,24 +106,62 @@ class FileStore:
         self._reserve.take()
 
     def _write(self, path: bytes, *parts: bytes | memoryview) -> None:
+        self.finish(self.begin(path, *parts))
+        self.sync_folder(os.path.dirname(path))
+
+    def begin(self, path: bytes, *parts: bytes | memoryview) -> PendingFile:
+        """Write a file that nobody sees, and that is not durable, before
+        :meth:`finish`.
+
+        :raises OSError: when it could not be written
+        """
         temporary = os.path.join(self._temporary, uuid.uuid4().hex.encode())
         descriptor = os.open(
             temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE
         )
+        pending = PendingFile(path, temporary, descriptor)
         try:
-            try:
-                os.fchmod(descriptor, FILE_MODE)
-                _write_all(descriptor, [memoryview(part) for part in parts])
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            with self._changing(path):
-                self._place(temporary, path)
+            os.fchmod(descriptor, FILE_MODE)
+            _write_all(descriptor, [memoryview(part) for part in parts])
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
+            self.drop(pending)
             raise
-        self._sync_folder(os.path.dirname(path))
+        return pending
+
+    def finish(self, pending: PendingFile) -> None:
+        """Make a file durable, and then seen at its place; not yet durable is that it
+        is there, see :meth:`sync_folder`.
+
+        :raises KeyConflict: as :meth:`write`
+        :raises OSError: likewise; the file is gone
+        """
+        try:
+            # Through the descriptor that wrote it: another may not be told of an error.
+            os.fsync(pending.descriptor)
+            with self._changing(pending.path):
+                self._place(pending.temporary, pending.path)
+        except BaseException:
+            self.drop(pending)
+            raise
+        os.close(pending.descriptor)
+
+    def drop(self, pending: PendingFile) -> None:
+        """Delete a file that was not finished."""
+        os.close(pending.descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(pending.temporary)
+
+    def sync_folder(self, folder: bytes) -> None:
+        """Make durable what a folder lists, or that it is gone itself."""
+        while True:
+            try:
+                sync_folder(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                if folder == self._root:
+                    raise
+                folder = os.path.dirname(folder)
+            else:
+                return
 
     def read(self, path: bytes, header_size: int) -> tuple[bytes, bytes]:
         """The first bytes of a file, and the rest.
@@ -142,13 +195,13 @@ class FileStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise FileNotFoundError(errno.ENOENT, "no such object", path) from error
         folder = os.path.dirname(path)
-        self._sync_folder(folder)
+        self.sync_folder(folder)
         emptied = False
         while folder != self._root and _remove_folder(folder):
             emptied = True
             folder = os.path.dirname(folder)
         if emptied:
-            self._sync_folder(folder)
+            self.sync_folder(folder)
         self._reserve.take()
 
     def remove_temporaries(self, older_than: float) -> int:
@@ -195,6 +248,8 @@ class FileStore:
             try:
                 os.rename(temporary, path)
             except FileNotFoundError:
+                if not os.path.lexists(temporary):
+                    raise
                 self._make_folders(os.path.dirname(path))
             except IsADirectoryError as error:
                 if self._has_files(path):
@@ -226,18 +281,6 @@ class FileStore:
                 missing.pop()
                 if not missing:
                     return
-
-    def _sync_folder(self, folder: bytes) -> None:
-        """Make durable what a folder lists, or that it is gone itself."""
-        while True:
-            try:
-                sync_folder(folder)
-            except (FileNotFoundError, NotADirectoryError):
-                if folder == self._root:
-                    raise
-                folder = os.path.dirname(folder)
-            else:
-                return
 
 
 def prepare(path: bytes, root: bytes, temporary: bytes) -> None:
