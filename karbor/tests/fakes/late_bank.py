@@ -85,9 +85,9 @@ class Lateness:
     bound: float = 5.0
     list_late: float = 0.5
     old_answer: float = 0.3
-    fail_before: float = 0.01
-    fail_after: float = 0.01
-    time_out: float = 0.01
+    fail_before: float = 0.002
+    fail_after: float = 0.002
+    time_out: float = 0.003
     step: float = 0.2
     overtaken: tuple[str, ...] = ("/chunks/",)
 
@@ -234,7 +234,7 @@ class LateStore:
             changes = self._changes[key] = []
             bisect.insort(self._keys, key)
         order = effective if key.startswith(self.lateness.overtaken) else issued
-        kept = copy.deepcopy(value)
+        kept = value if value is _GONE else copy.deepcopy(value)
         # Stable: of two at one moment the later call stands.
         bisect.insort_right(
             changes, _Change(order, effective, kept), key=lambda change: change.order
