@@ -9,7 +9,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from karbor import exception
+from karbor.cmd import key_commands, providers
 from karbor.services.protection.administration.bench import Bench
 from karbor.services.protection.administration.check import BankCheck
 from karbor.services.protection.administration.depth import Depth, Level
@@ -18,10 +18,10 @@ from karbor.services.protection.administration.rebuild import IndexRebuild, Rebu
 from karbor.services.protection.administration.removal import CheckpointRemoval
 from karbor.services.protection.administration.statistics import (
     Statistics,
+    Usage,
     statistics,
 )
 from karbor.services.protection.bank.sections import Bank
-from karbor.services.protection.provider import ProviderRegistry
 
 SOUND, DAMAGED, NOT_CHECKED = 0, 1, 2
 
@@ -169,34 +169,31 @@ def add_commands(subparsers: Any) -> None:
     bench.add_argument(
         "--megabytes", type=int, default=256, help="MiB of data. Default: 256."
     )
+    key_commands.add_commands(add)
 
 
 def _bank(conf: cfg.ConfigOpts) -> Bank:
-    registry = ProviderRegistry(conf)
-    registry.load()
-    provider = registry.find(conf.command.provider)
-    if provider is None:
-        for failure in registry.failures:
-            print(f"karbor-manage: {failure}", file=sys.stderr)
-        raise exception.ProviderNotFound(
-            f"No provider {conf.command.provider} has loaded from "
-            f"{registry.directory}; those that have are: "
-            f"{', '.join(found.id for found in registry.list()) or 'none'}."
-        )
-    return provider.bank
+    return providers.loaded(conf).bank
 
 
 def _stats_text(found: Statistics) -> str:
-    ratio = "-" if found.ratio is None else f"{found.ratio:.2f}"
+    total = found.total
     lines = [f"Checkpoints: {found.checkpoints.total()}"]
     lines += [f"  {name}: {n}" for name, n in sorted(found.checkpoints.items())]
     lines += [
-        f"Streams: {found.streams}, in {found.chunks} chunks",
-        f"Logical: {_size(found.logical_bytes)}",
-        f"Stored: {_size(found.stored_bytes)}",
-        f"Ratio: {ratio}",
-        f"Objects: {found.objects.total()}",
+        f"Streams: {total.streams}, in {found.chunks} chunks",
+        f"Logical: {_size(total.logical_bytes)}",
+        f"Stored: {_size(total.stored_bytes)}, in {total.chunk_objects} chunk objects",
+        f"Ratio: {_ratio(total)}",
+        f"Projects: {len(found.projects)}",
     ]
+    lines += [
+        f"  {project_id}: {usage.checkpoints} checkpoints, "
+        f"{_size(usage.logical_bytes)} logical, {_size(usage.stored_bytes)} stored in "
+        f"{usage.chunk_objects} chunk objects, ratio {_ratio(usage)}"
+        for project_id, usage in sorted(found.projects.items())
+    ]
+    lines.append(f"Objects: {found.objects.total()}")
     lines += [f"  {name}: {n}" for name, n in sorted(found.objects.items())]
     if found.unreadable_streams:
         lines.append(
@@ -204,6 +201,10 @@ def _stats_text(found: Statistics) -> str:
             f"{found.unreadable_streams}. See: karbor-manage bank check"
         )
     return "\n".join(lines)
+
+
+def _ratio(usage: Usage) -> str:
+    return "-" if usage.ratio is None else f"{usage.ratio:.2f}"
 
 
 def _check_text(report: Report) -> str:
@@ -224,9 +225,10 @@ def _check_text(report: Report) -> str:
 def _check_progress(report: Report) -> str:
     return (
         f"{report.checkpoints} checkpoints ({report.in_work} in work), "
-        f"{report.streams} streams, {report.chunks} chunks, {report.objects} other "
-        f"objects, {_size(report.bytes_read)} read, {report.damage} damaged, "
-        f"{report.leftovers} left over"
+        f"{report.streams} streams of {report.chunks} chunks, "
+        f"{report.chunk_objects} chunk objects ({report.unreferenced} unreferenced), "
+        f"{report.objects} other objects, {_size(report.bytes_read)} read, "
+        f"{report.damage} damaged, {report.leftovers} left over"
     )
 
 

@@ -9,8 +9,8 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.chunks import codecs
+from karbor.services.protection.bank.sections import Bank
 
 MIB = 1024 * 1024
 #: Where the bench keeps its objects, to be deleted in the end.

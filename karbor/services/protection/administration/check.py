@@ -1,44 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking a bank while it is in use."""
+"""Checking a bank while it is in use.
+
+In three steps: every checkpoint with its streams' manifests and pages, where the
+chunks that they need are noted on disk; every object of every chunk space, once,
+whoever needs it; and only if one of these is damaged, the streams again, to name those
+that need it.
+"""
 
 import datetime
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from karbor import exception
-from karbor.services.protection.administration.checkpoint_check import (
-    CheckpointCheck,
-    checkpoint_ids,
+from karbor.services.protection.administration.affected import Affected, Place
+from karbor.services.protection.administration.checking import (
+    Checking,
+    Mender,
+    NoMender,
+    raise_if_away,
 )
+from karbor.services.protection.administration.checkpoint_check import CheckpointCheck
+from karbor.services.protection.administration.chunk_check import ChunkCheck
 from karbor.services.protection.administration.depth import Depth
 from karbor.services.protection.administration.findings import (
+    KEPT,
     Finding,
     Kind,
     Report,
 )
 from karbor.services.protection.administration.listings import (
     ListingEntry,
+    checkpoint_ids,
     is_dangling,
     listing_keys,
 )
-from karbor.services.protection.administration.resource_check import Checking
-from karbor.services.protection.administration.stream_check import raise_if_away
+from karbor.services.protection.administration.needed import NeededChunks
+from karbor.services.protection.administration.project_check import ProjectCheck
+from karbor.services.protection.administration.space_check import SpaceCheck
+from karbor.services.protection.bank.chunks import names
+from karbor.services.protection.bank.chunks.space import ROOT, ChunkSpace
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.walking import Walk, names_below
 from karbor.services.protection.checkpoints import indices
 from karbor.services.protection.checkpoints.store import CheckpointStore, utc_now
 
 #: What Karbor keeps at the top of a bank.
-_KNOWN = frozenset({"checkpoints", "indices", "leases", "chunks"})
+_KNOWN = frozenset({"checkpoints", "indices", "leases", ROOT})
 
 
 class BankCheck:
     """Looks at all of a bank once; changes nothing.
 
     Memory does not grow with the bank, but for the findings that the report keeps.
-    Costs a listing of everything, and the reading that the depth asks for.
+    Costs a listing of everything, the reading that the depth asks for, and room for
+    the names of all chunks in the folder of temporary files.
 
     :param bank: whose every checkpoint is looked at, whichever provider it is of
+    :param mender: may mend a damaged chunk before it is reported
     :param on_progress: called now and then from the calling thread
     """
 
@@ -47,12 +65,13 @@ class BankCheck:
         bank: Bank,
         depth: Depth | None = None,
         *,
+        mender: Mender | None = None,
         on_progress: Callable[[Report], None] = lambda report: None,
         clock: Callable[[], datetime.datetime] = utc_now,
     ) -> None:
         # What a cache remembers says nothing about the bank.
-        plugin = getattr(bank.plugin, "uncached", bank.plugin)
-        self._bank = Bank(plugin, bank.stream_options)
+        self._bank = bank.uncached
+        self._mender = mender or NoMender()
         self._store = CheckpointStore(self._bank, clock=clock)
         self._depth = depth or Depth()
         self._on_progress = on_progress
@@ -71,22 +90,80 @@ class BankCheck:
         return report
 
     def _run(self, report: Report) -> None:
-        size_of = getattr(self._bank.plugin, "stored_size", lambda key: None)
         threads = self._bank.stream_options.worker_threads
-        with ThreadPoolExecutor(threads, "bank-check") as executor:
-            checking = Checking(self._store, self._depth, report, executor, size_of)
+        with (
+            ThreadPoolExecutor(threads, "bank-check") as executor,
+            NeededChunks() as needed,
+        ):
+            checking = Checking(
+                self._store,
+                self._depth,
+                report,
+                executor,
+                getattr(self._bank.plugin, "stored_size", lambda key: None),
+                needed,
+                self._mender,
+                tick=lambda: self._on_progress(report),
+            )
             for checkpoint_id in checkpoint_ids(self._store):
                 try:
                     CheckpointCheck(checking, checkpoint_id).run()
                 except exception.BankException as error:
                     report.unchecked.append(f"checkpoint {checkpoint_id}: {error}")
                 self._on_progress(report)
+            self._check_chunks(checking)
         self._check_listings(report)
         self._check_work(report)
         for name in names_below(self._bank, "/"):
             if name not in _KNOWN:
                 reason = "Karbor keeps nothing of this name in a bank"
                 report.add(Finding(Kind.LEFTOVER, reason, f"/{name}"))
+
+    def _check_chunks(self, checking: Checking) -> None:
+        report = checking.report
+        damaged: dict[Place, str] = {}
+        spaces = {space.section.prefix: space for space in checking.needed.spaces}
+        for project_id in names_below(self._bank, f"/{ROOT}/"):
+            space = self._bank.chunk_space(project_id)
+            spaces.setdefault(space.section.prefix, space)
+        for prefix, space in sorted(spaces.items()):
+
+            def add(name: str, reason: str, prefix: str = prefix) -> None:
+                if len(damaged) < KEPT:
+                    damaged[prefix, name] = reason
+                else:
+                    # Who needs it is not looked for: that would take its memory.
+                    key = prefix + names.key(name)
+                    report.add(Finding(Kind.CHUNK, reason, key))
+
+            try:
+                SpaceCheck(checking, space, add).run()
+                if space.is_shared:
+                    ProjectCheck(checking, space).run()
+            except exception.BankException as error:
+                report.unchecked.append(f"chunks in {prefix}: {error}")
+        if damaged:
+            found = Affected(checking, damaged).run()
+            self._report_unneeded(
+                report,
+                spaces,
+                {place: damaged[place] for place in damaged.keys() - found},
+            )
+
+    def _report_unneeded(
+        self,
+        report: Report,
+        spaces: dict[str, ChunkSpace],
+        damaged: dict[Place, str],
+    ) -> None:
+        for (prefix, name), reason in sorted(damaged.items()):
+            # What is lost and not needed any more was collected meanwhile.
+            if ChunkCheck(spaces[prefix]).is_there(name):
+                reason = (
+                    f"{reason}. No checkpoint needs it; a later one may, unless it is "
+                    "marked by: karbor-manage bank repair"
+                )
+                report.add(Finding(Kind.CHUNK, reason, prefix + names.key(name)))
 
     def _check_listings(self, report: Report) -> None:
         section = self._store.indices.section

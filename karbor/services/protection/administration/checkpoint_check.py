@@ -2,24 +2,28 @@
 """Checking one checkpoint, which somebody may be changing at the same time."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from karbor import exception
-from karbor.services.protection.administration.findings import KEPT, Finding, Kind
-from karbor.services.protection.administration.listings import workers
-from karbor.services.protection.administration.resource_check import (
+from karbor.services.protection.administration.checking import (
     Checking,
-    ResourceCheck,
+    raise_if_away,
 )
-from karbor.services.protection.administration.stream_check import raise_if_away
+from karbor.services.protection.administration.findings import KEPT, Finding, Kind
+from karbor.services.protection.administration.listings import (
+    is_in_work,
+    state_of,
+    workers,
+)
+from karbor.services.protection.administration.resource_check import ResourceCheck
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.walking import names_below
 from karbor.services.protection.checkpoints import indices, states
 from karbor.services.protection.checkpoints.checkpoint import Checkpoint
 from karbor.services.protection.checkpoints.inventory import ResourceInventory
 from karbor.services.protection.checkpoints.record import CheckpointRecord
-from karbor.services.protection.checkpoints.store import INDEX, CheckpointStore
+from karbor.services.protection.checkpoints.store import INDEX
 
 _RESOURCE_DATA = "resource-data"
 _PARTS = ("inventory", "resource-graph", "resources-status")
@@ -48,11 +52,11 @@ class CheckpointCheck:
         self._checking.report.checkpoints += 1
         for _ in range(_ATTEMPTS):
             self._findings = []
-            before = self._state()
+            before = state_of(self._store, self._id)
             self._look(before)
             if not any(found.is_damage for found in self._findings):
                 break
-            if self._state() == before:
+            if state_of(self._store, self._id) == before:
                 break
         else:
             self._checking.report.unchecked.append(
@@ -62,23 +66,14 @@ class CheckpointCheck:
         for found in self._findings:
             self._checking.report.add(found)
 
-    def _state(self) -> CheckpointRecord | str | None:
-        """The record, what is wrong with it, or None when there is none."""
-        try:
-            return self._store.read(self._id)
-        except exception.CheckpointNotFound:
-            return None
-        except exception.CheckpointUnreadable as error:
-            if isinstance(error.__cause__, exception.BankException):
-                raise_if_away(error.__cause__)
-            return str(error)
-
     def _look(self, state: CheckpointRecord | str | None) -> None:
         if isinstance(state, CheckpointRecord):
+            # Its streams must be of its project.
+            self._section = self._store.section(self._id, state.project_id)
             if state.status == states.DELETED:
                 self._leftover("Karbor 1.x has deleted it, and left this", INDEX)
             self._check_listings(state)
-            if self._is_in_work(state):
+            if is_in_work(self._store, state):
                 self._checking.report.in_work += 1
                 return
             expected = self._check_parts(state)
@@ -107,11 +102,6 @@ class CheckpointCheck:
                 INDEX,
             )
         self._check_data(None)
-
-    def _is_in_work(self, record: CheckpointRecord) -> bool:
-        return record.status in states.WORKING and self._store.is_owner_alive(
-            record.owner_id
-        )
 
     def _check_listings(self, record: CheckpointRecord) -> None:
         listings = self._store.indices
@@ -248,8 +238,3 @@ def _is_missing(section: BankSection, key: str) -> bool:
         raise_if_away(error)
         return not indices.is_there(section, key)
     return False
-
-
-def checkpoint_ids(store: CheckpointStore) -> Iterator[str]:
-    """The names in the bank's folder of checkpoints, in order."""
-    return names_below(store.bank, "/checkpoints/")

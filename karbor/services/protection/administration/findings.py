@@ -22,6 +22,8 @@ class Kind(enum.StrEnum):
     STREAM = "stream"
     CHUNK = "chunk"
     OBJECT = "object"
+    KEY = "key"
+    MARK = "mark"
     #: Not damage: it belongs to nothing, and costs space only.
     LEFTOVER = "leftover"
 
@@ -75,6 +77,10 @@ class Report:
 
     :param in_work: checkpoints that a living owner works on, whose data was not
         looked at
+    :param chunks: of streams, each as often as streams have it
+    :param chunk_objects: that the chunk spaces hold, pages among them
+    :param unreferenced: of these, those that no stream that was looked at needs; they
+        are the collector's business
     :param unchecked: what could not be looked at, and why
     """
 
@@ -83,6 +89,8 @@ class Report:
     in_work: int = 0
     streams: int = 0
     chunks: int = 0
+    chunk_objects: int = 0
+    unreferenced: int = 0
     objects: int = 0
     bytes_read: int = 0
     damage: int = 0

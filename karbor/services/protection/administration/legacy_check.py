@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from karbor import exception
+from karbor.services.protection.administration.checking import raise_if_away
 from karbor.services.protection.administration.depth import Depth
 from karbor.services.protection.administration.findings import Kind, Report
-from karbor.services.protection.administration.stream_check import raise_if_away
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.streams.legacy import LegacyStreamReader
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entries of a bank's listings, and which of them are of nothing."""
+"""The checkpoints of a bank and the entries of its listings, as an administrator
+finds them: some may be damaged, or of nothing."""
 
 import dataclasses
 import datetime
 from collections.abc import Iterator
 
 from karbor import exception
+from karbor.services.protection.administration.checking import raise_if_away
 from karbor.services.protection.bank.sections import BankSection
-from karbor.services.protection.bank.walking import Walk
-from karbor.services.protection.checkpoints import indices
+from karbor.services.protection.bank.walking import Walk, names_below
+from karbor.services.protection.checkpoints import indices, states
+from karbor.services.protection.checkpoints.record import CheckpointRecord
 from karbor.services.protection.checkpoints.store import CheckpointStore
 from karbor.services.protection.checkpoints.timestamps import parse_timestamp
 from karbor.services.protection.zombies import SAFE_AGE
@@ -44,6 +47,33 @@ class ListingEntry:
         except (ValueError, OverflowError, OSError):
             return None
         return cls(key, checkpoint_id, made, is_old=True)
+
+
+def checkpoint_ids(store: CheckpointStore) -> Iterator[str]:
+    """The names in the bank's folder of checkpoints, in order."""
+    return names_below(store.bank, "/checkpoints/")
+
+
+def state_of(
+    store: CheckpointStore, checkpoint_id: str
+) -> CheckpointRecord | str | None:
+    """A checkpoint's record, what is wrong with it, or None when there is none.
+
+    :raises BankException: when the bank cannot be asked now
+    """
+    try:
+        return store.read(checkpoint_id)
+    except exception.CheckpointNotFound:
+        return None
+    except exception.CheckpointUnreadable as error:
+        if isinstance(error.__cause__, exception.BankException):
+            raise_if_away(error.__cause__)
+        return str(error)
+
+
+def is_in_work(store: CheckpointStore, record: CheckpointRecord) -> bool:
+    """Whether a living owner works on a checkpoint."""
+    return record.status in states.WORKING and store.is_owner_alive(record.owner_id)
 
 
 def listing_keys(section: BankSection) -> Iterator[str]:

@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Callable
 
 from karbor import exception
-from karbor.services.protection.administration.checkpoint_check import checkpoint_ids
 from karbor.services.protection.administration.listings import (
     ListingEntry,
+    checkpoint_ids,
     is_dangling,
     listing_keys,
     workers,
@@ -54,8 +54,7 @@ class IndexRebuild:
         on_progress: Callable[[Rebuilt], None] = lambda rebuilt: None,
         clock: Callable[[], datetime.datetime] = utc_now,
     ) -> None:
-        plugin = getattr(bank.plugin, "uncached", bank.plugin)
-        self._store = CheckpointStore(Bank(plugin, bank.stream_options), clock=clock)
+        self._store = CheckpointStore(bank.uncached, clock=clock)
         self._indices = self._store.indices
         self._on_progress = on_progress
         self._done = Rebuilt()

@@ -52,8 +52,7 @@ class CheckpointRemoval:
     def __init__(
         self, bank: Bank, clock: Callable[[], datetime.datetime] = utc_now
     ) -> None:
-        plugin = getattr(bank.plugin, "uncached", bank.plugin)
-        self._store = CheckpointStore(Bank(plugin, bank.stream_options), clock=clock)
+        self._store = CheckpointStore(bank.uncached, clock=clock)
 
     def inspect(self, checkpoint_id: str) -> Removable:
         """Find out what would be removed; changes nothing.

@@ -1,42 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checking what a checkpoint keeps of one resource."""
 
-import dataclasses
-import functools
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 
 from karbor import exception
 from karbor.services.protection.administration import legacy_check
-from karbor.services.protection.administration.depth import Depth
-from karbor.services.protection.administration.findings import Kind, Report
-from karbor.services.protection.administration.stream_check import (
-    StreamCheck,
+from karbor.services.protection.administration.checking import (
+    Checking,
     raise_if_away,
 )
+from karbor.services.protection.administration.findings import Kind
+from karbor.services.protection.administration.stream_check import StreamCheck
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.walking import Walk, names_below
 from karbor.services.protection.checkpoints.inventory import ResourceInventory
-from karbor.services.protection.checkpoints.store import CheckpointStore
 
 _DATA = "/" + manifest.DATA
 _MANIFESTS = "/" + manifest.MANIFESTS
-
-
-@dataclasses.dataclass(frozen=True)
-class Checking:
-    """What checks of single checkpoints share.
-
-    :param size_of: as :class:`StreamCheck` takes
-    """
-
-    store: CheckpointStore
-    depth: Depth
-    report: Report
-    executor: Executor
-    size_of: Callable[[str], int | None]
 
 
 class ResourceCheck:
@@ -107,21 +89,10 @@ class ResourceCheck:
             )
 
     def _check_stream(self, folder: str, name: str) -> str | None:
-        section = self._place(folder)
-
         def add(kind: Kind, reason: str, key: str, chunk: int | None = None) -> None:
-            self._add(kind, reason, section.prefix + key, stream=name, chunk=chunk)
+            self._add(kind, reason, key, stream=name, chunk=chunk)
 
-        return StreamCheck(
-            section,
-            name,
-            depth=self._checking.depth,
-            damaged=add,
-            leftover=functools.partial(add, Kind.LEFTOVER, "no page names it"),
-            report=self._checking.report,
-            size_of=self._checking.size_of,
-            executor=self._checking.executor,
-        ).run()
+        return StreamCheck(self._place(folder), name, self._checking, add).run()
 
     def _check_legacy_streams(self) -> None:
         def damaged(kind: Kind, reason: str, key: str, stream: str) -> None:

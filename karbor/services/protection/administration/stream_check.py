@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking one stream: all that is damaged of it, not only the first."""
+"""Checking one stream: its manifest and its pages.
 
-import collections
+Chunks are shared, so they are only noted here, and looked at once for all streams.
+"""
+
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
-from typing import Any
 
 from karbor import exception
-from karbor.services.protection.administration.depth import Depth
-from karbor.services.protection.administration.findings import Kind, Report
+from karbor.services.protection.administration.checking import (
+    Checking,
+    detail,
+    raise_if_away,
+)
+from karbor.services.protection.administration.findings import Kind
+from karbor.services.protection.administration.needed import Needed
+from karbor.services.protection.bank.chunks import names
+from karbor.services.protection.bank.chunks.hashing import StreamHash
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.streams.stored import PlacedChunk, StoredStream
-from karbor.services.protection.bank.walking import Presence
 
-#: Takes ``kind``, ``reason``, ``key`` (in the section), and ``chunk`` if it is one.
+#: Takes ``kind``, ``reason``, ``key`` (in the bank), and ``chunk`` if it is one.
 Damaged = Callable[..., None]
 
 
@@ -23,152 +29,105 @@ class StreamCheck:
 
     :param section: that has the stream
     :param damaged: told what is wrong
-    :param leftover: told keys of the stream's data that no page names
-    :param report: counts what is looked at
-    :param size_of: the size of a ``bytes`` object by its key in the bank, as far as
-        the bank's plugin can say; else None
-    :param executor: reads chunks
     """
 
     def __init__(
-        self,
-        section: BankSection,
-        name: str,
-        *,
-        depth: Depth,
-        damaged: Damaged,
-        leftover: Callable[[str], None],
-        report: Report,
-        size_of: Callable[[str], int | None],
-        executor: Executor,
+        self, section: BankSection, name: str, checking: Checking, damaged: Damaged
     ) -> None:
         self._section = section
         self._name = name
-        self._depth = depth
+        self._checking = checking
         self._damaged = damaged
-        self._leftover = leftover
-        self._report = report
-        self._size_of = size_of
-        self._executor = executor
-        self._reading: collections.deque[tuple[PlacedChunk, Future[bytes]]] = (
-            collections.deque()
-        )
-        self._whole: Any = None
-        self._hashed = 0
+        self._key = section.prefix + manifest.MANIFESTS + name
 
     def run(self) -> str | None:
         """Look at all of it.
 
-        :returns: the attempt whose data it is, None when the manifest is damaged
+        :returns: the attempt that wrote it, None when the manifest is damaged
+        :raises BankException: when the bank cannot be asked now
         """
-        key = manifest.MANIFESTS + self._name
         try:
             stored = StoredStream(self._section, self._name)
         except exception.BankException as error:
             raise_if_away(error)
-            self._damaged(Kind.STREAM, detail(error), key)
+            self._damaged(Kind.STREAM, detail(error), self._key)
             return None
-        self._report.streams += 1
-        if self._depth.is_full:
-            self._whole = stored.hash.new()
-        try:
-            self._look_at(stored)
-        finally:
-            for _, future in self._reading:
-                future.cancel()
-            self._reading.clear()
-        if (
-            self._whole is not None
-            and self._hashed == stored.info.chunk_count
-            and self._whole.hexdigest() != stored.info.digest
-        ):
+        self._checking.report.streams += 1
+        whole = StreamHash(stored.hash)
+        is_whole = True
+        for number, page in enumerate(stored.manifest.pages):
+            self._checking.tick()
+            self._checking.report.chunks += page.chunks
+            self._checking.needed.add(
+                stored.space, page.ref, stored.manifest.key_id, is_read=True
+            )
+            digest = self._checking.pages.get(page.ref.name)
+            if digest is None:
+                digest = self._look_at(stored, number, whole)
+            if digest is None:
+                is_whole = False
+            else:
+                whole.update(digest)
+        if is_whole and whole.hexdigest() != stored.info.digest:
             reason = "the digest of the whole is not the manifest's"
-            self._damaged(Kind.STREAM, reason, key)
+            self._damaged(Kind.STREAM, reason, self._key)
         return stored.manifest.attempt
 
-    def _look_at(self, stored: StoredStream) -> None:
-        folder = f"{manifest.DATA}{self._name}/{stored.manifest.attempt}/"
-        there = Presence(self._section, folder)
-        options = self._section.bank.stream_options
-        ahead = max(1, options.max_bytes_in_flight // stored.info.chunk_size)
-        unknown: list[str] = []
-        for number, page in enumerate(stored.manifest.pages):
-            try:
-                chunks = stored.page(number)
-            except exception.BankException as error:
-                raise_if_away(error)
-                self._damaged(Kind.STREAM, detail(error), page.key)
-                # Nobody can say whether what is in it belongs there.
-                unknown.append(f"{folder}{number:06}/")
-                continue
-            for placed in chunks:
-                if self._needs_reading(placed, there):
-                    self._read(stored, placed, ahead)
-            self._report_unexpected(there.take_unexpected(), unknown)
-        while self._reading:
-            self._take()
-        for page in stored.manifest.pages:
-            there.has(page.key)
-        self._report_unexpected(list(there.rest()), unknown)
+    def _look_at(
+        self, stored: StoredStream, number: int, whole: StreamHash
+    ) -> bytes | None:
+        """Look at a page and what it names.
 
-    def _needs_reading(self, placed: PlacedChunk, there: Presence) -> bool:
-        """Look at what can be told of a chunk without reading it."""
-        self._report.chunks += 1
-        chunk = placed.chunk
-        is_taken = self._depth.takes()
-        if is_taken or chunk.key is None:
-            if chunk.key is not None:
-                there.has(chunk.key)
-            return is_taken
-        if not there.has(chunk.key):
-            # A bank may list late; reading it tells.
-            return True
+        :returns: the page's digest; None when the page is lost
+        """
+        ref = stored.manifest.pages[number].ref
+        key = self._key
+        if ref.name is not None:
+            key = stored.space.section.prefix + names.key(ref.name)
+        key_id = stored.manifest.key_id
+        chunks, is_sound = self._read_page(stored, number, key)
+        if chunks is None:
+            return None
+        for placed in chunks:
+            if placed.chunk.name is not None:
+                self._checking.needed.add(stored.space, placed.chunk, key_id)
+            elif self._checking.depth.takes():
+                self._read(stored, placed, key)
+        digest = whole.of_page(placed.chunk.digest for placed in chunks)
+        if is_sound:
+            self._checking.pages.add(ref.name, digest)
+        return digest
+
+    def _read_page(
+        self, stored: StoredStream, number: int, key: str
+    ) -> tuple[list[PlacedChunk] | None, bool]:
+        """The chunks of a page, None when it is lost, and whether its object is sound:
+        another one may still tell what is on it."""
         try:
-            size = self._size_of(self._section.prefix + chunk.key)
+            return stored.page(number, heal=False), True
         except exception.BankException as error:
             raise_if_away(error)
-            self._damaged(Kind.CHUNK, detail(error), chunk.key, placed.index)
-            return False
-        if size is not None and size != chunk.stored_length:
-            reason = f"{size} bytes are stored instead of {chunk.stored_length}"
-            self._damaged(Kind.CHUNK, reason, chunk.key, placed.index)
-        return False
-
-    def _read(self, stored: StoredStream, placed: PlacedChunk, ahead: int) -> None:
-        while len(self._reading) >= ahead:
-            self._take()
-        self._reading.append((placed, self._executor.submit(stored.read, placed)))
-
-    def _take(self) -> None:
-        placed, future = self._reading.popleft()
+            reason = detail(error)
+        ref = stored.manifest.pages[number].ref
+        needed = Needed(ref.length, stored.manifest.key_id)
+        is_sound = ref.name is not None and self._checking.mender.mend(
+            stored.space, ref.name, needed, reason.removeprefix(f"page {number}: ")
+        )
+        if not is_sound:
+            self._damaged(Kind.STREAM, reason, key)
         try:
-            data = future.result()
+            return stored.page(number, heal=True), is_sound
+        except exception.BankException as error:
+            raise_if_away(error)
+            return None, False
+
+    def _read(self, stored: StoredStream, placed: PlacedChunk, key: str) -> None:
+        """Check what is no object: zeros, or bytes in the page itself."""
+        try:
+            data = stored.read(placed, heal=False)
         except exception.BankException as error:
             raise_if_away(error)
             reason = detail(error).removeprefix(f"chunk {placed.index}: ")
-            self._damaged(Kind.CHUNK, reason, placed.chunk.key, placed.index)
+            self._damaged(Kind.CHUNK, reason, key, placed.index)
             return
-        self._report.bytes_read += len(data)
-        # In order only while nothing is missing; the chunks' own digests tell the rest.
-        if self._whole is not None and self._hashed == placed.index:
-            self._whole.update(data)
-            self._hashed += 1
-
-    def _report_unexpected(self, keys: list[str], unknown: list[str]) -> None:
-        for key in keys:
-            if not key.startswith(tuple(unknown)):
-                self._leftover(key)
-
-
-def raise_if_away(error: exception.BankException) -> None:
-    """Tell a bank that cannot be asked from one whose object is damaged.
-
-    :raises BankException: the error, when trying again may help
-    """
-    if error.retryable or isinstance(error, exception.BankListObjectsFailed):
-        raise error
-
-
-def detail(error: exception.BankException) -> str:
-    """What is wrong, for a finding, which names the stream itself."""
-    return str(error.kwargs.get("detail") or error)
+        self._checking.report.bytes_read += len(data)

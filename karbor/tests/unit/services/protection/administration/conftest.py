@@ -7,6 +7,8 @@ import random
 import pytest
 
 from karbor.resource import Resource
+from karbor.services.protection.bank.encryption.bank_keyring import BankKeyring
+from karbor.services.protection.bank.encryption.key_file import KeyFile
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.checkpoint import CheckpointCollection
@@ -16,7 +18,10 @@ from karbor.tests.fakes.file_system_bank import file_system_bank
 PLAN = {"id": "plan-1", "name": "nightly", "resources": [{"id": "s1", "type": "S"}]}
 SERVER = Resource("S", "s1", "server")
 VOLUMES = (Resource("V", "v1", "root"), Resource("V", "v2", "data"))
-OPTIONS = StreamOptions(chunk_size=4096, max_bytes_in_flight=16384, worker_threads=2)
+#: Chunks of noise and pages are objects, what compresses is in the pages.
+OPTIONS = StreamOptions(
+    chunk_size=4096, max_bytes_in_flight=16384, worker_threads=2, inline_limit=200
+)
 
 
 def hours_later(hours=2):
@@ -30,8 +35,24 @@ def plugin(tmp_path):
 
 
 @pytest.fixture
-def bank(plugin):
-    return Bank(plugin, OPTIONS)
+def open_bank(plugin, tmp_path, request):
+    """Open the bank as a process of its own does; encrypted where a test asks for it
+    by ``@pytest.mark.parametrize("open_bank", ["encrypted"], indirect=True)``."""
+    master_keys = None
+    if getattr(request, "param", None) == "encrypted":
+        master_keys = KeyFile(str(tmp_path / "master-keys"))
+        master_keys.make("lab")
+
+    def open_bank():
+        keyring = master_keys and BankKeyring(Bank(plugin), master_keys)
+        return Bank(plugin, OPTIONS, keyring)
+
+    return open_bank
+
+
+@pytest.fixture
+def bank(open_bank):
+    return open_bank()
 
 
 @pytest.fixture

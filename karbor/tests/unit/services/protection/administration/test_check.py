@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A check of a bank finds what is wrong, and only that."""
 
+import collections
 import random
 import shutil
 
@@ -10,6 +11,10 @@ from karbor import exception
 from karbor.services.protection.administration.check import BankCheck
 from karbor.services.protection.administration.depth import Depth, Level
 from karbor.services.protection.administration.findings import Kind
+from karbor.services.protection.bank.chunks import condemned, damaged
+from karbor.services.protection.bank.chunks import names as chunk_names
+from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.streams.stored import StoredStream
 from karbor.tests.unit.services.protection.administration.conftest import hours_later
 
 FULL = Depth(Level.FULL)
@@ -28,7 +33,37 @@ def files(folder, pattern="**/*"):
 
 
 def chunks(folder):
-    return [path for path in files(folder) if "/.streams/data/" in str(path)]
+    """The files of all chunk objects, pages among them."""
+    return files(folder, "chunks/*/data/*/*")
+
+
+def needs(checkpoint):
+    """``{object's name: [what a finding about it says], …}`` of a checkpoint."""
+    found = collections.defaultdict(list)
+    for volume in ("v1", "v2"):
+        section = checkpoint.get_resource_bank_section(volume)
+        stored = StoredStream(section, "disk")
+        place = {"checkpoint_id": checkpoint.id, "resource_id": volume}
+        place["stream"] = "disk"
+        for page in stored.manifest.pages:
+            found[page.ref.name].append({**place, "kind": Kind.STREAM})
+        for placed in stored.chunks():
+            found[placed.chunk.name].append(
+                {**place, "kind": Kind.CHUNK, "chunk": placed.index}
+            )
+    found.pop(None)
+    return found
+
+
+def object_of(folder, checkpoint, volume="v1", chunk=0):
+    """The file of a chunk."""
+    [name] = [
+        name
+        for name, places in needs(checkpoint).items()
+        for place in places
+        if (place["resource_id"], place.get("chunk")) == (volume, chunk)
+    ]
+    return folder / "chunks" / checkpoint.project_id / chunk_names.key(name)
 
 
 @pytest.mark.parametrize("level", Level)
@@ -48,52 +83,110 @@ def test_an_empty_bank_is_sound(bank):
     assert check(bank).is_sound
 
 
-def damaged_place(folder, path):
-    """What a finding has to name for the damage of a file."""
+def delete(checkpoint):
+    checkpoint.transition("deleting")
+    for volume in ("v1", "v2"):
+        checkpoint.get_resource_bank_section(volume).delete_all()
+    checkpoint.transition("deleted")
+
+
+def damaged_places(folder, path, needed):
+    """What findings have to name for the damage of a file: all who need it."""
     parts = path.relative_to(folder).parts
     if parts[0] == "indices":
-        return {"checkpoint_id": path.name.rpartition("@")[2]}
+        return [{"checkpoint_id": path.name.rpartition("@")[2]}]
+    if parts[0] == "chunks":
+        key = f"/{'/'.join(parts)}"
+        places = needed.get(path.name, [{}]) if parts[2] == "data" else [{}]
+        return [{**place, "key": key} for place in places]
     place = {"checkpoint_id": parts[1]}
     if parts[2] == "resource-data":
         place["resource_id"] = parts[3]
         if parts[4] == ".streams":
             place["stream"] = parts[6]
-            if parts[5] == "data" and parts[8] != "pages":
-                place["chunk"] = int(parts[9])
-    return place
+    return [place]
 
 
-def names(finding, place):
+def says(finding, place):
     return all(getattr(finding, name) == value for name, value in place.items())
 
 
-def test_a_flipped_bit_is_found_in_every_file_of_a_bank(bank, protect, folder):
-    """No file is left out. Leases are in no bank without a running service; they hold
-    no data, and are written anew every few minutes."""
-    protect(), protect(seed=2, status="protecting").transition("error")
+@pytest.fixture
+def everything(bank, protect):
+    """A bank with each kind of object in it; what needs its chunks.
+
+    Leases are in no bank without a running service; they hold no data, and are
+    written anew every few minutes.
+    """
+    first, *others = protect(), protect(), protect(seed=2, status="error")
+    space = bank.chunk_space("project-1").section
+    name = next(iter(needs(first)))
+    condemned.write_page(space, "a-collection", [chunk_names.make("e" * 64, 4096)])
+    damaged.mark(space, name, "it is only said so", first._store.clock())
+    # Nothing needs this one, but a writer may find it.
+    delete(protect(seed=3))
+    needed = needs(first)
+    for other in others:
+        for name, places in needs(other).items():
+            needed[name] += places
+    return needed
+
+
+@pytest.mark.parametrize("open_bank", ["plain", "encrypted"], indirect=True)
+def test_a_flipped_bit_is_found_in_every_file_of_a_bank(open_bank, everything, folder):
+    """No file is left out, and none who needs it."""
     luck = random.Random(7)
+    assert len(files(folder, "chunks/*/keys/*")) == (open_bank()._keyring is not None)
     for path in files(folder):
         content = path.read_bytes()
         for bit in {0, 63, luck.randrange(64, len(content) * 8)}:
             flipped = bytearray(content)
             flipped[bit // 8] ^= 1 << bit % 8
             path.write_bytes(flipped)
-            found = damage(check(bank))
+            found = damage(check(open_bank()))
             assert found, f"bit {bit} of {path}"
-            place = damaged_place(folder, path)
-            assert any(names(one, place) for one in found), (path, found)
+            for place in damaged_places(folder, path, everything):
+                assert any(says(one, place) for one in found), (path, place, found)
         path.write_bytes(content)
-    assert check(bank).is_sound
+    assert not damage(check(open_bank()))
+
+
+@pytest.mark.parametrize("open_bank", ["plain", "encrypted"], indirect=True)
+@pytest.mark.parametrize("act", ["remove", "truncate", "swap"])
+def test_a_missing_cut_or_swapped_chunk_is_found_whichever_it_is(
+    open_bank, everything, folder, act
+):
+    depth = FULL if act == "swap" else Depth(Level.OBJECTS)
+    objects = [path for path in chunks(folder) if path.name in everything]
+    before = None
+    for path in objects:
+        content = path.read_bytes()
+        if act == "remove":
+            path.unlink()
+        elif act == "truncate":
+            path.write_bytes(content[:-1])
+        else:
+            path.write_bytes(before or objects[-1].read_bytes())
+        found = damage(check(open_bank(), depth))
+        for place in damaged_places(folder, path, everything):
+            assert any(says(one, place) for one in found), (path, place, found)
+        assert len([one for one in found if one.kind is Kind.CHUNK]) <= len(
+            everything[path.name]
+        )
+        path.write_bytes(content)
+        before = content
+    assert not damage(check(open_bank()))
 
 
 def test_a_missing_file_is_found_whichever_it_is(bank, protect, folder):
-    protect(), protect(seed=2)
+    first, other = protect(), protect(seed=2)
+    needed = {**needs(first), **needs(other)}
     for path in files(folder):
         away = folder.parent / "away"
         path.rename(away)
         found = damage(check(bank, Depth(Level.OBJECTS)))
-        place = damaged_place(folder, path)
-        assert any(names(one, place) for one in found), (path, found)
+        for place in damaged_places(folder, path, needed):
+            assert any(says(one, place) for one in found), (path, place, found)
         path.parent.mkdir(parents=True, exist_ok=True)
         away.rename(path)
     assert check(bank).is_sound
@@ -117,15 +210,48 @@ def test_what_a_plugin_adds_later_is_no_damage(bank, protect):
     assert check(bank).is_sound
 
 
-def test_swapped_chunks_are_both_found(bank, protect, folder):
-    protect()
-    first, second, *_ = [path for path in chunks(folder) if "pages" not in path.parts]
-    kept = first.read_bytes()
-    first.write_bytes(second.read_bytes())
-    second.write_bytes(kept)
+def test_what_several_checkpoints_share_is_read_once_and_reported_for_each(
+    bank, protect, folder
+):
+    one, other = protect(), protect()
+    report = check(bank)
+    assert report.chunk_objects == len(chunks(folder)) == 2 * (3 + 1)
+    assert report.chunks == 4 * 8
+    noise, rest = 3 * 4096, 8 * 4096
+    assert 2 * noise <= report.bytes_read < 4 * rest
+    path = object_of(folder, one)
+    path.write_bytes(path.read_bytes()[:-1])
     found = damage(check(bank))
-    assert {one.chunk for one in found} == {int(first.name), int(second.name)}
-    assert {one.kind for one in found} == {Kind.CHUNK}
+    assert {(each.checkpoint_id, each.chunk) for each in found} == {
+        (one.id, 0),
+        (other.id, 0),
+    }
+
+
+@pytest.mark.parametrize("open_bank", ["encrypted"], indirect=True)
+@pytest.mark.parametrize("level", Level)
+def test_what_cannot_be_read_without_a_key_is_not_called_damaged(
+    plugin, protect, level
+):
+    checkpoint = protect()
+    report = check(Bank(plugin), Depth(level))
+    assert not report.damage, report.findings
+    assert not report.is_sound
+    assert any(checkpoint.id in reason for reason in report.unchecked)
+
+
+def test_chunks_that_nothing_needs_are_counted_and_read(bank, protect, folder):
+    checkpoint = protect()
+    path = object_of(folder, checkpoint)
+    delete(checkpoint)
+    report = check(bank)
+    assert report.is_sound
+    assert report.chunk_objects == report.unreferenced == len(chunks(folder))
+    assert report.leftovers == 0
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    [found] = damage(check(bank))
+    assert (found.kind, found.checkpoint_id) == (Kind.CHUNK, None)
+    assert "No checkpoint needs it" in found.reason
 
 
 @pytest.mark.parametrize("part", ["inventory", "resource-graph", "resources-status"])
@@ -141,24 +267,24 @@ def test_another_checkpoints_part_is_found(bank, protect, folder, part):
 
 def test_all_damaged_chunks_of_a_stream_are_named(bank, protect, folder):
     checkpoint = protect()
-    hit = [path for path in chunks(folder) if "v2" in path.parts][1:3]
-    for path in hit:
+    for chunk in (1, 2):
+        path = object_of(folder, checkpoint, "v2", chunk)
         path.write_bytes(path.read_bytes()[:-1])
     found = damage(check(bank))
     assert [(one.resource_id, one.stream, one.chunk) for one in found] == [
-        ("v2", "disk", int(path.name)) for path in hit
+        ("v2", "disk", 1),
+        ("v2", "disk", 2),
     ]
     assert checkpoint.id in str(found[0])
     assert "chunk 1" in str(found[0])
 
 
 def test_a_truncated_chunk_is_found_without_reading_it(bank, protect, folder):
-    protect()
-    path = next(path for path in chunks(folder) if "pages" not in path.parts)
+    path = object_of(folder, protect(), chunk=2)
     path.write_bytes(path.read_bytes()[:-1])
     report = check(bank, Depth(Level.OBJECTS))
     [found] = damage(report)
-    assert found.chunk == int(path.name)
+    assert found.chunk == 2
     assert "bytes are stored instead of" in found.reason
     assert report.bytes_read == 0
 
@@ -180,15 +306,19 @@ def test_what_belongs_to_nothing_is_told_and_is_no_damage(bank, protect, folder)
         f"/checkpoints/{checkpoint.id}/rubbish",
         f"/checkpoints/{checkpoint.id}/resource-graph/old",
         f"/checkpoints/{checkpoint.id}/resource-data/v1/.streams/data/disk/old/0/0",
+        "/chunks/project-1/data/stray",
+        "/chunks/project-1/stray",
+        "/chunks/project-1/damaged/stray",
+        "/chunks/project-1/keys/stray",
     ):
         bank.update_object(key, "x")
     report = check(bank)
     assert report.is_sound
-    assert report.leftovers == 5
+    assert report.leftovers == 9
     assert {one.kind for one in report.findings} == {Kind.LEFTOVER}
 
 
-def test_data_of_an_unfinished_stream_is_damage_only_where_it_was_finished(
+def test_a_lost_manifest_is_damage_only_where_the_stream_was_finished(
     bank, protect, folder
 ):
     failed, good = protect("error"), protect()
@@ -198,7 +328,7 @@ def test_data_of_an_unfinished_stream_is_damage_only_where_it_was_finished(
     report = check(bank)
     [found] = damage(report)
     assert (found.checkpoint_id, found.stream) == (good.id, "disk")
-    assert report.leftovers == 1
+    assert report.leftovers == 0
 
 
 def test_a_checkpoint_without_index_is_damage_unless_somebody_makes_or_deletes_it(
@@ -244,7 +374,7 @@ class Vanishing(Wrapped):
     """A bank whose checkpoint is deleted while the check reads it."""
 
     def get_object(self, key, context=None):
-        if "/pages/" in key:
+        if "/data/" in key:
             self._act()
         return self._plugin.get_object(key, context=context)
 
@@ -258,6 +388,9 @@ def test_a_checkpoint_that_is_deleted_during_the_check_is_not_damage(
         if checkpoint.status == "available":
             checkpoint.transition("deleting")
             checkpoint.transition("deleted")
+            # The collector, much sooner than it may.
+            for key in bank.list_objects("/chunks/"):
+                bank.delete_object(key)
 
     report = check(type(bank)(Vanishing(plugin, delete), bank.stream_options))
     assert checkpoint.status == "deleted"
@@ -304,7 +437,7 @@ class Late(Wrapped):
 @pytest.mark.parametrize("level", Level)
 @pytest.mark.parametrize(
     "hidden",
-    ["/metadata", "/by-name/disk", "/000000/0001", "/pages/000000", "/in-work/"],
+    ["/metadata", "/by-name/disk", "/data/", "/in-work/"],
 )
 def test_what_is_listed_late_is_not_lost(plugin, bank, protect, level, hidden):
     protect(), protect("protecting")
