@@ -73,7 +73,8 @@ def test_what_is_the_same_is_stored_once_and_its_page_too(bank):
 def test_what_repeats_within_a_stream_is_stored_once(bank):
     section(bank, "first").write_stream("disk", DISK[:CHUNK] * 20)
 
-    assert len(stored(bank)) == 1 + 1
+    # Its page packs so well that the manifest holds it.
+    assert len(stored(bank)) == 1
     assert read(section(bank, "first")) == DISK[:CHUNK] * 20
 
 
