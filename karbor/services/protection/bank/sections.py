@@ -9,7 +9,8 @@ from karbor.services.protection.bank import copying, keys
 from karbor.services.protection.bank.chunks import space
 from karbor.services.protection.bank.chunks.condemned import CondemnedNames
 from karbor.services.protection.bank.chunks.space import ChunkSpace
-from karbor.services.protection.bank.streams import legacy, manifest
+from karbor.services.protection.bank.depth import Depth, Level
+from karbor.services.protection.bank.streams import legacy, manifest, verification
 from karbor.services.protection.bank.streams.legacy import LegacyStreamReader
 from karbor.services.protection.bank.streams.manifest import StreamInfo
 from karbor.services.protection.bank.streams.options import StreamOptions
@@ -188,6 +189,13 @@ class BankSection:
         """Whether objects may be written and deleted through this section."""
         return self._is_writable
 
+    @property
+    def uncached(self) -> "BankSection":
+        """The same section past the bank's caches."""
+        return BankSection(
+            self._bank.uncached, self._prefix, self._is_writable, self._project_id
+        )
+
     def get_owner_id(self) -> str:
         """The id under which this process owns what it writes."""
         return self._bank.get_owner_id()
@@ -322,27 +330,30 @@ class BankSection:
         try:
             return StreamReader(self, name, self._bank.stream_options)
         except exception.BankGetObjectFailed:
-            key = manifest.MANIFESTS + name
-            if key in self.list_objects(prefix=key, limit=1) or not (
-                legacy.is_there(self, name)
-            ):
+            if not legacy.is_alone(self, name):
                 raise
             return LegacyStreamReader(self, name)
 
     def verify_stream(
-        self, name: str, *, progress: "ResourceProgress | None" = None
+        self,
+        name: str,
+        *,
+        depth: Depth | None = None,
+        progress: "ResourceProgress | None" = None,
     ) -> StreamInfo:
-        """Read a stream to its end and check all of it.
+        """Check a stream as it is in the bank, past all caches.
 
+        Of one that Karbor 1.x wrote, a sample is all of it: its objects carry nothing
+        to check one of them with.
+
+        :param depth: None: every byte is read, decrypted and checked
         :param progress: told the bytes of the stream as they are checked
         :raises BankGetObjectFailed: when there is no such stream
         :raises BankDataCorrupted: naming section, stream and chunk
+        :raises DataKeyUnavailable: when it is encrypted and the key is not there
         """
-        with self.open_stream(name) as stream:
-            for piece in stream:
-                if progress is not None:
-                    progress.advance(len(piece))
-            return stream.info
+        depth = depth or Depth(Level.FULL)
+        return verification.verify_stream(self.uncached, name, depth, progress)
 
     def delete_stream(self, name: str) -> None:
         """Delete a stream, and what failed attempts to write it left behind.

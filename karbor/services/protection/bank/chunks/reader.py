@@ -50,6 +50,26 @@ class ChunkReader:
                 raise
             return self._heal(ref, error)
 
+    def look_at(self, name: str) -> None:
+        """Make sure that an object is there and as long as it must be.
+
+        It is read only where the bank cannot tell the size of one.
+
+        :raises ChunkDamaged: when it is lost, or not as long as it was
+        :raises BankGetObjectFailed: as :meth:`get`
+        """
+        section = self._space.section
+        try:
+            size = section.bank.plugin.stored_size(section.prefix + names.key(name))
+        except exception.BankGetObjectFailed:
+            # To tell what is lost from what the bank does not give now.
+            size = None
+        if size is None:
+            size = len(self.fetch(name))
+        expected = names.parse(name).stored_length
+        if size != expected:
+            raise ChunkDamaged(f"{size} bytes are stored instead of {expected}")
+
     def fetch(self, name: str) -> bytes:
         """The bytes of an object, as they are in the bank.
 

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from karbor import exception
+from karbor.services.protection.bank.chunks.hashing import StreamHash
 from karbor.services.protection.bank.chunks.refs import ChunkRef
 from karbor.services.protection.bank.chunks.writer import ChunkWriter
 from karbor.services.protection.bank.streams import manifest
@@ -98,15 +99,22 @@ class _ChunkCopy:
         pages = []
         stored_length = 0
         workers = ThreadPoolExecutor(self._options.worker_threads, "stream-copy")
+        whole = StreamHash(self._stored.hash)
         try:
             for number in range(len(self._stored.manifest.pages)):
+                chunks = self._stored.page(number)
+                whole.update(whole.of_page(placed.chunk.digest for placed in chunks))
                 # The futures of a page hold references; chunks are in memory only
                 # while a worker has them.
-                refs = list(workers.map(self._copy, self._stored.page(number)))
+                refs = list(workers.map(self._copy, chunks))
                 pages.append(self._put_page(number, refs))
                 stored_length += sum(ref.stored_length for ref in refs)
         finally:
             workers.shutdown(cancel_futures=True)
+        if whole.hexdigest() != self._stored.info.digest:
+            raise self._stored.corrupted(
+                "the digest of the whole is not the manifest's"
+            )
         return self._commit(tuple(pages), stored_length)
 
     def _copy(self, placed: PlacedChunk) -> ChunkRef:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from karbor import exception
 from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.chunks.hashing import SHA256
-from karbor.services.protection.bank.streams.manifest import StreamInfo
+from karbor.services.protection.bank.streams.manifest import MANIFESTS, StreamInfo
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.sections import BankSection
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 def is_there(section: "BankSection", name: str) -> bool:
     """Whether a section has such a stream, whole or not."""
     return bool(_numbers(section, name))
+
+
+def is_alone(section: "BankSection", name: str) -> bool:
+    """Whether a section has such a stream, and none of ours with that name."""
+    key = MANIFESTS + keys.validate_part(name)
+    if key in section.list_objects(prefix=key, limit=1):
+        return False
+    return is_there(section, name)
 
 
 class LegacyStreamReader(io.RawIOBase):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stream as it lies in a bank: its manifest, pages and chunks, each checked."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -97,6 +98,13 @@ class StoredStream:
         """
         return self._get(placed.chunk, f"chunk {placed.index}", heal)
 
+    def look_at(self, placed: PlacedChunk) -> None:
+        """Make sure that the object of a chunk is there and as long as it must be,
+        without reading it where the bank can tell that."""
+        if placed.chunk.name is not None:
+            with self._naming(f"chunk {placed.index}"):
+                self._reader.look_at(placed.chunk.name)
+
     def references(self) -> Iterator[str]:
         """The names of all objects in the chunk space that the stream needs, pages
         among them; one that it needs twice may come twice."""
@@ -126,8 +134,14 @@ class StoredStream:
         return Hash(space.find_key(key_id))
 
     def _get(self, ref: ChunkRef, what: str, heal: bool) -> bytes | memoryview:
-        try:
+        with self._naming(what):
             return self._reader.get(ref, heal=heal)
+
+    @contextlib.contextmanager
+    def _naming(self, what: str) -> Iterator[None]:
+        """Have what goes wrong name the stream and the part."""
+        try:
+            yield
         except ChunkDamaged as error:
             raise self.corrupted(f"{what}: {error}") from error
         except exception.BankGetObjectFailed as error:

@@ -24,6 +24,7 @@ from oslo_log import log as logging
 
 from karbor import exception
 from karbor.services.protection.bank import keys
+from karbor.services.protection.bank.batches import ObjectBatch, start_batch
 from karbor.services.protection.bank.chunks import codecs, names
 from karbor.services.protection.bank.chunks.hashing import StreamHash
 from karbor.services.protection.bank.chunks.refs import ChunkRef
@@ -145,9 +146,10 @@ class StreamWriter:
         ):
             keys.validate(key)
         try:
-            self._open(space)
-            self._run(opened)
-            info = self._commit()
+            with start_batch(self._section.bank.plugin) as batch:
+                self._open(space, batch)
+                self._run(opened)
+                info = self._commit(batch)
         except BaseException as error:
             self._discard()
             if isinstance(error, exception.KarborException) or not isinstance(
@@ -157,11 +159,12 @@ class StreamWriter:
             raise self._failed(error) from error
         return info
 
-    def _open(self, space: ChunkSpace) -> None:
+    def _open(self, space: ChunkSpace, batch: ObjectBatch) -> None:
         self._chunks = ChunkWriter(
             space,
             level=self._options.zstd_level,
             inline_limit=self._options.inline_limit,
+            batch=batch,
         )
         self._pages = _Pages(self._chunks)
 
@@ -228,11 +231,13 @@ class StreamWriter:
             return self._chunks.zeros(filled.length)
         return self._chunks.put(filled.view)
 
-    def _commit(self) -> manifest.StreamInfo:
+    def _commit(self, batch: ObjectBatch) -> manifest.StreamInfo:
         try:
             pages = self._pages.finish()
+            # The manifest refers to them: they come first.
+            batch.flush()
         except exception.KarborException as error:
-            raise self._failed(error, "its last page: ") from error
+            raise self._failed(error, "its last chunks: ") from error
         info = manifest.StreamInfo(
             name=self._name,
             length=self._length,
