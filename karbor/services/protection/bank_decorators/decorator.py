@@ -17,11 +17,11 @@ from oslo_config import cfg
 
 from karbor import exception
 from karbor.context import RequestContext
+from karbor.services.protection.bank.batches import ObjectBatch, start_batch
 from karbor.services.protection.bank_plugin import (
     BankCapabilities,
     BankPlugin,
     LeasePlugin,
-    ObjectBatch,
 )
 
 Answer = TypeVar("Answer")
@@ -111,8 +111,7 @@ class BankDecorator(BankPlugin):
         )
 
     def batch(self) -> ObjectBatch:
-        start = getattr(self._wrapped, "batch", None)
-        return super().batch() if start is None else _DecoratedBatch(self, start())
+        return _DecoratedBatch(self, start_batch(self._wrapped))
 
     def get_object(self, key: str, context: RequestContext | None = None) -> Any:
         return self._perform(

@@ -7,6 +7,8 @@ from collections.abc import Callable, Container
 from concurrent.futures import Future
 
 from karbor import exception
+from karbor.services.protection.bank import keys
+from karbor.services.protection.bank.batches import ObjectBatch
 from karbor.services.protection.bank.chunks import damaged, envelope, names
 from karbor.services.protection.bank.chunks.hashing import Hash
 from karbor.services.protection.bank.chunks.refs import ChunkRef
@@ -27,12 +29,22 @@ class ChunkWriter:
     :param level: of zstd
     :param inline_limit: bytes; what is not longer when stored becomes a part of the
         reference
+    :param batch: what objects are put into: they are durable after it was flushed,
+        which is before anything refers to them. None: each is when it was put
     :raises DataKeyUnavailable: when chunks must be encrypted and cannot
     :raises BankException: when the bank cannot say what it must not be relied on for
     """
 
-    def __init__(self, space: ChunkSpace, *, level: int, inline_limit: int) -> None:
+    def __init__(
+        self,
+        space: ChunkSpace,
+        *,
+        level: int,
+        inline_limit: int,
+        batch: ObjectBatch | None = None,
+    ) -> None:
         self._space = space
+        self._batch = batch or ObjectBatch(space.section.bank.plugin)
         self.key = space.active_key()
         self.hash = Hash(self.key)
         self._packer = envelope.Packer(level, self.key)
@@ -54,7 +66,7 @@ class ChunkWriter:
         return ChunkRef(self.hash.of_zeros(length), length)
 
     def put(self, chunk: bytes | memoryview) -> ChunkRef:
-        """Make sure that a chunk is in the bank; durable when it returns.
+        """Make sure that a chunk is in the bank, or in the batch.
 
         :raises BankException: when it could not be looked up or put
         """
@@ -64,7 +76,8 @@ class ChunkWriter:
     def ensure(
         self, digest: str, length: int, read: Callable[[], bytes | memoryview]
     ) -> ChunkRef:
-        """Make sure that a chunk is in the bank, and read it only when it is not.
+        """Make sure that a chunk is in the bank, or in the batch; it is read only when
+        it is in neither.
 
         :param digest: of its bytes, by :attr:`hash`
         :param length: bytes
@@ -99,18 +112,18 @@ class ChunkWriter:
             return None
         for name in self._space.find(digest):
             if self.relies_on(name) and self._is_there(name):
+                self._batch.rely_on(self._key(name))
                 return ChunkRef(digest, length, name=name)
         return None
 
     def _is_there(self, name: str) -> bool:
         """Whether an object that was listed is there, as long as it must be."""
         section = self._space.section
-        key = names.key(name)
         expected = names.parse(name).stored_length
         try:
-            size = section.bank.plugin.stored_size(section.prefix + key)
+            size = section.bank.plugin.stored_size(self._key(name))
             if size is None and self._lists_late:
-                size = len(section.get_object(key))
+                size = len(section.get_object(names.key(name)))
         except exception.BankGetObjectFailed:
             return False
         return size is None or size == expected
@@ -120,5 +133,8 @@ class ChunkWriter:
         if len(packed) <= self._inline_limit:
             return ChunkRef(digest, len(chunk), inline=bytes(packed))
         name = names.make(digest, len(packed))
-        self._space.section.update_object(names.key(name), packed)
+        self._batch.update_object(self._key(name), packed)
         return ChunkRef(digest, len(chunk), name=name)
+
+    def _key(self, name: str) -> str:
+        return keys.validate(self._space.section.prefix + names.key(name))
