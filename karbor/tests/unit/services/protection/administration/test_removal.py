@@ -16,6 +16,11 @@ def other_process(bank, plugin):
     return type(bank)(type(plugin)(plugin._config), bank.stream_options)
 
 
+def left(bank):
+    """All but chunks, which the collector deletes when nobody needs them."""
+    return [key for key in bank.list_objects("/") if not key.startswith("/chunks/")]
+
+
 def remove(bank, checkpoint):
     CheckpointRemoval(bank).remove(checkpoint.id)
 
@@ -41,7 +46,7 @@ def test_leftovers_without_an_index_are_removed(bank, other_process, protect):
     assert found.record is None
     assert "no index.json" in found.warnings[0]
     remove(other_process, checkpoint)
-    assert bank.list_objects("/") == []
+    assert left(bank) == []
 
 
 def test_a_living_owners_work_is_left_alone(bank, plugin, other_process, protect):
@@ -56,7 +61,7 @@ def test_a_living_owners_work_is_left_alone(bank, plugin, other_process, protect
     assert bank.list_objects("/") == before
     plugin.release_lease()
     remove(other_process, checkpoint)
-    assert bank.list_objects("/") == []
+    assert left(bank) == []
 
 
 def test_work_that_has_ended_does_not_protect_a_checkpoint(
@@ -104,14 +109,14 @@ class Failing:
 
 def test_it_goes_on_wherever_it_was_interrupted(bank, other_process, protect):
     checkpoint = protect()
-    total = len(bank.list_objects("/"))
+    total = len(left(bank))
     for step in range(0, total, 5):
         with pytest.raises(exception.BankException):
             remove(
                 type(bank)(Failing(other_process.plugin, 5 if step else 3)), checkpoint
             )
-        if len(bank.list_objects("/")) <= 5:
+        if len(left(bank)) <= 5:
             break
-    if bank.list_objects("/"):
+    if left(bank):
         remove(other_process, checkpoint)
-    assert bank.list_objects("/") == []
+    assert left(bank) == []

@@ -12,13 +12,34 @@ def test_everything_is_counted(bank, protect):
     found = statistics(bank)
     assert found.checkpoints == {"available": 1, "error": 1, "protecting": 1}
     length = 12 * 1024 + 6000 + 3 * 4096 + 3
-    assert (found.streams, found.logical_bytes) == (6, 6 * length)
-    assert 6 * 12 * 1024 < found.stored_bytes < 6 * (12 * 1024 + 6000)
-    assert found.ratio == found.logical_bytes / found.stored_bytes
+    total = found.total
+    assert (total.streams, total.logical_bytes) == (6, 6 * length)
+    assert 6 * 12 * 1024 < total.stored_bytes < 6 * (12 * 1024 + 6000)
+    assert total.ratio == total.logical_bytes / total.stored_bytes
     keys = bank.list_objects("/")
     assert found.objects.total() == len(keys)
     assert found.objects["indices"] == 3 * 3 + 1
+    assert found.objects["chunks"] == total.chunk_objects == 6 * (3 + 1)
     assert found.to_dict()["objects_total"] == len(keys)
+
+
+def test_what_is_shared_is_counted_once_in_its_project(bank, protect):
+    protect(), protect(), protect(project_id="project-2")
+    bank.update_object("/chunks/project-2/data/no-chunk", b"x")
+    bank.update_object("/chunks/stray", b"x")
+    found = statistics(bank)
+    one, other = found.projects["project-1"], found.projects["project-2"]
+    assert (one.checkpoints, other.checkpoints) == (2, 1)
+    assert (one.streams, other.streams) == (4, 2)
+    assert one.logical_bytes == 2 * other.logical_bytes
+    assert (one.chunk_objects, one.stored_bytes) == (
+        other.chunk_objects,
+        other.stored_bytes,
+    )
+    assert one.ratio == 2 * other.ratio
+    said = found.to_dict()
+    assert said["projects"]["project-2"]["chunk_objects"] == 2 * (3 + 1)
+    assert said["stored_bytes"] == 2 * one.stored_bytes
 
 
 def test_an_empty_bank_has_no_ratio(bank):
@@ -37,21 +58,25 @@ def test_what_cannot_be_read_is_counted_as_such(bank, protect):
     bank.update_object(f"{base}/resource-data/v1/.streams/by-name/disk", "rubbish")
     found = statistics(bank)
     assert found.checkpoints == {"unreadable": 1}
-    assert (found.streams, found.unreadable_streams) == (1, 1)
+    assert (found.total.streams, found.unreadable_streams) == (1, 1)
+    assert found.projects["project-1"].checkpoints == 0
 
 
 def test_the_bench_measures_each_stage_and_leaves_nothing(plugin):
     bank = Bank(plugin, StreamOptions(chunk_size=256 * 1024))
     found = Bench(bank, 1).run()
-    assert set(found["mib_per_second"]) == {
+    assert list(found["mib_per_second"]) == [
         "read",
+        "zero_test",
         "hash",
         "compress",
+        "encrypt",
         "put",
+        "find",
         "get",
         "write_stream",
         "read_stream",
-    }
+    ]
     assert all(speed > 0 for speed in found["mib_per_second"].values())
     assert found["bytes"] == 1024 * 1024
     assert 0.4 < found["compressed_bytes"] / found["bytes"] < 0.7
