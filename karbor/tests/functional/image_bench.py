@@ -141,7 +141,8 @@ class ImageBench:
             raise
 
     def chunk_files(self, checkpoint: Checkpoint) -> list[pathlib.Path]:
-        """The files of the bank that hold pieces of images, largest first."""
-        folder = self.bank_path / "karbor" / "checkpoints" / checkpoint.id
+        """The files with pieces of the images of a checkpoint's project, largest
+        first."""
+        folder = self.bank_path / "karbor" / "chunks" / checkpoint.project_id / "data"
         files = [path for path in folder.rglob("*") if path.is_file()]
         return sorted(files, key=lambda path: path.stat().st_size, reverse=True)

@@ -231,6 +231,22 @@ def test_verify_finds_a_damaged_chunk(bench, glance, context):
     assert checkpoint.id in reason
 
 
+def test_verify_goes_as_deep_as_it_is_asked_to(bench, glance, context):
+    image = glance.upload(context, os.urandom(SEVERAL_CHUNKS))
+    checkpoint = bench.protect(context, image["id"])
+    path = bench.chunk_files(checkpoint)[0]
+    damage(path)
+    arguments = ("verify", checkpoint, context, image["id"])
+
+    bench.run(*arguments, {"depth": "objects"}, verify=bench.verification())
+    everything = {"depth": "sample", "sample_percent": 100}
+    with pytest.raises(exception.VerifyResourceFailed, match=r"chunk \d"):
+        bench.run(*arguments, everything, verify=bench.verification())
+    path.unlink()
+    with pytest.raises(exception.VerifyResourceFailed, match=r"chunk \d.*lost"):
+        bench.run(*arguments, {"depth": "objects"}, verify=bench.verification())
+
+
 def test_verify_finds_that_nothing_was_protected(bench, glance, context):
     image = glance.upload(context, b"x")
     checkpoint = bench.checkpoint(context)

@@ -3,6 +3,8 @@
 
 from typing import Any
 
+from karbor.services.protection.bank import depth
+
 OPTIONS_SCHEMA: dict[str, Any] = {
     "title": "Image Protection Options",
     "type": "object",
@@ -37,7 +39,7 @@ RESTORE_SCHEMA: dict[str, Any] = {
 VERIFY_SCHEMA: dict[str, Any] = {
     "title": "Image Protection Verify",
     "type": "object",
-    "properties": {},
+    "properties": depth.PROPERTIES,
     "additionalProperties": False,
 }
 

@@ -7,6 +7,7 @@ from karbor import exception
 from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
+from karbor.services.protection.bank.depth import Depth, Level
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.image.saved_image import (
     SavedImage,
@@ -16,7 +17,7 @@ from karbor.services.protection.protection_plugins.records import report
 
 
 class VerifyOperation(Operation):
-    """Reads every byte back and checks it."""
+    """Checks what the bank has, to the depth that the parameters ask for."""
 
     def on_main(
         self,
@@ -29,12 +30,13 @@ class VerifyOperation(Operation):
         record = kwargs.get("verify")
         report(record, resource, constants.RESOURCE_STATUS_VERIFYING)
         section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        section = section.uncached
         progress = kwargs.get("progress")
         try:
             saved = SavedImage.load(section)
             if progress is not None:
                 progress.expect(saved.size)
-            check_data(section, saved, progress)
+            check_data(section, saved, Depth.from_parameters(parameters), progress)
         except exception.KarborException as error:
             report(record, resource, constants.RESOURCE_STATUS_ERROR, str(error))
             raise exception.VerifyResourceFailed(
@@ -59,9 +61,14 @@ class CopyOperation(Operation):
     ) -> None:
         source = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
         target = kwargs["checkpoint_copy"].get_resource_bank_section(resource.id)
+        progress = kwargs.get("progress")
         try:
-            SavedImage.load(source)
-            source.copy_to(target)
+            saved = SavedImage.load(source)
+            if progress is not None:
+                progress.expect(saved.size)
+            source.copy_to(target, progress=progress)
+            # What the source had lost without a trace was not copied.
+            check_data(target, SavedImage.load(target), Depth(Level.OBJECTS))
         except exception.KarborException as error:
             raise exception.CreateResourceFailed(
                 name="Image Backup Copy",

@@ -12,6 +12,7 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
+from karbor.services.protection.bank.depth import Depth, Level
 from karbor.services.protection.clients.glance_images import (
     GlanceFailed,
     ImageIdTaken,
@@ -203,7 +204,7 @@ class _Restoration:
         else:
             if is_old:
                 # The stream itself carries nothing to check it with.
-                check_data(self._section, saved)
+                check_data(self._section, saved, Depth(Level.FULL))
             expected = hash_of_data(self._section, saved, str(algorithm))
         if found != expected:
             raise exception.BankDataCorrupted(

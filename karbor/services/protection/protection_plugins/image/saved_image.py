@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.i18n import _
+from karbor.services.protection.bank.depth import Depth, Level
 from karbor.services.protection.clients import glance_images
 
 if TYPE_CHECKING:
@@ -256,30 +257,42 @@ def open_data(section: "BankSection", saved: SavedImage) -> Iterator[Any]:
         yield stream
 
 
-def check_data(section: "BankSection", saved: SavedImage, progress: Any = None) -> None:
-    """Read all of the data in a bank, and check it as far as it can be.
+def check_data(
+    section: "BankSection", saved: SavedImage, depth: Depth, progress: Any = None
+) -> None:
+    """Check the data in a bank, as far as it can be and is asked for.
 
     :param progress: told the bytes
     :raises BankDataCorrupted: when something of it is lost or damaged
     """
+    if saved.legacy_objects is not None:
+        _check_legacy_data(section, saved, depth, progress)
+        return
+    info = section.verify_stream(DATA, depth=depth, progress=progress)
+    if info.length != saved.size:
+        raise exception.BankDataCorrupted(
+            reason=_("the data has %(found)d bytes instead of %(expected)d")
+            % {"found": info.length, "expected": saved.size}
+        )
+
+
+def _check_legacy_data(
+    section: "BankSection", saved: SavedImage, depth: Depth, progress: Any
+) -> None:
+    """All there is to check it with is a digest of the whole, so a sample is all."""
     made = (
         None
-        if saved.legacy_objects is None or saved.hash_value is None
+        if saved.hash_value is None
         else hashlib.new(str(saved.hash_algo), usedforsecurity=False)
     )
-    length = 0
     with open_data(section, saved) as stream:
+        if depth.level is Level.OBJECTS:
+            return
         for piece in stream:
-            length += len(piece)
             if made is not None:
                 made.update(piece)
             if progress is not None:
                 progress.advance(len(piece))
-    if saved.legacy_objects is None and length != saved.size:
-        raise exception.BankDataCorrupted(
-            reason=_("the data has %(found)d bytes instead of %(expected)d")
-            % {"found": length, "expected": saved.size}
-        )
     if made is not None and made.hexdigest() != saved.hash_value:
         raise exception.BankDataCorrupted(
             reason=_(
