@@ -14,6 +14,7 @@ from karbor.api import server
 from karbor.common import config
 from karbor.db import options as db_options
 from karbor.services.protection import provider, provider_file, service
+from karbor.services.protection.bank.encryption import options as encryption_options
 from karbor.services.protection.bank.streams import options as stream_options
 from karbor.services.protection.client_factory import CLIENT_MODULES
 from karbor.services.protection.clients import restore_target, sessions
@@ -59,7 +60,8 @@ def list_provider_opts() -> Options:
     group that it reads besides.
     """
     found: dict[str, list[Any]] = {
-        provider_file.GROUP: list(provider_file.PROVIDER_OPTS)
+        provider_file.GROUP: list(provider_file.PROVIDER_OPTS),
+        encryption_options.GROUP: list(encryption_options.OPTS),
     }
     for point in metadata.entry_points(group="karbor.protections"):
         plugin = importlib.import_module(point.load().__module__)

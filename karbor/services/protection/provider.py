@@ -14,6 +14,7 @@ from karbor.common.config import config_dir
 from karbor.resource import Resource
 from karbor.services.protection import parameters as operation_parameters
 from karbor.services.protection import plugin_loading, provider_listing
+from karbor.services.protection.bank.encryption.loading import load_keyring
 from karbor.services.protection.bank.leases import LeaseKeeper
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.options import GROUP as STREAMS_GROUP
@@ -63,7 +64,9 @@ class Provider:
             self._add_plugin(name)
         # The bank comes last: it is the one that touches something outside.
         bank_plugin = self._make_bank()
-        self.bank = Bank(bank_plugin, self._stream_options())
+        stream_options = self._stream_options()
+        keyring = load_keyring(file, Bank(bank_plugin, stream_options))
+        self.bank = Bank(bank_plugin, stream_options, keyring)
         self.lease = LeaseKeeper(bank_plugin)
         self.checkpoints = CheckpointCollection(
             self.bank, self.lease, provider_id=file.id

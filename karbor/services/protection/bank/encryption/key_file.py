@@ -175,9 +175,11 @@ class KeyFile(MasterKeys):
                 option=f"[{GROUP}] master_key_id",
             )
 
-    def _failed(self, reason: str) -> exception.MasterKeyUnavailable:
+    def _failed(
+        self, reason: str, key_id: str | None = None
+    ) -> exception.MasterKeyUnavailable:
         return exception.MasterKeyUnavailable(
-            key_id=self._active_id or "(the first one)",
+            key_id=key_id or self._active_id or "(the first one)",
             reason=f"key file {self._path}: {reason}",
             option=f"[{GROUP}] {KEY_FILE}",
         )

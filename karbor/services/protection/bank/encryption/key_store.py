@@ -32,7 +32,8 @@ class KeyStore:
     """
 
     def __init__(self, bank: "Bank", master_keys: MasterKeys) -> None:
-        self._bank = bank
+        # A rotation in another process replaces what a cache has kept.
+        self._bank = bank.uncached
         self._master_keys = master_keys
 
     def projects(self) -> Iterator[str]:

@@ -156,10 +156,11 @@ class WrappedKey:
             said = sealing.unseal(value)
         except sealing.SealBroken as error:
             raise WrappedKeyInvalid(str(error)) from error
-        if said.get("version") != VERSION or said.get("cipher") != CIPHER:
+        version, cipher = said.get("version"), said.get("cipher")
+        if type(version) is not int or version != VERSION or cipher != CIPHER:
             raise WrappedKeyInvalid(
-                f"it has version {said.get('version')!r} and cipher "
-                f"{said.get('cipher')!r}; this release knows {VERSION} and {CIPHER}"
+                f"it has version {version!r} and cipher {cipher!r}; this release knows "
+                f"{VERSION} and {CIPHER}"
             )
         if (said.get("project_id"), said.get("key_id")) != (project_id, key_id):
             raise WrappedKeyInvalid("it is another key's, by what it says itself")

@@ -137,7 +137,7 @@ def test_make_keeps_the_owner_and_follows_a_link(path, tmp_path):
 
 def test_make_refuses_a_name_that_is_there_and_one_that_cannot_be(path):
     keys = write(path, line("one"))
-    with pytest.raises(exception.MasterKeyUnavailable, match="already has a key"):
+    with pytest.raises(exception.MasterKeyUnavailable, match="it has one of that name"):
         keys.make("one")
     with pytest.raises(exception.MasterKeyUnavailable, match="no name for a key"):
         keys.make("a:b")

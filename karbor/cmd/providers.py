@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The provider that a command of karbor-manage is about."""
+
+import glob
+import os
+import sys
+
+from oslo_config import cfg
+
+from karbor import exception
+from karbor.services.protection.provider import Provider, ProviderRegistry
+from karbor.services.protection.provider_file import ProviderFile
+
+
+def loaded(conf: cfg.ConfigOpts) -> Provider:
+    """The provider that ``--provider`` names.
+
+    :raises ProviderNotFound: when it has not loaded; why is on standard error
+    """
+    registry = ProviderRegistry(conf)
+    registry.load()
+    provider = registry.find(conf.command.provider)
+    if provider is None:
+        for failure in registry.failures:
+            print(f"karbor-manage: {failure}", file=sys.stderr)
+        raise exception.ProviderNotFound(
+            f"No provider {conf.command.provider} has loaded from "
+            f"{registry.directory}; those that have are: "
+            f"{', '.join(found.id for found in registry.list()) or 'none'}."
+        )
+    return provider
+
+
+def file_of(conf: cfg.ConfigOpts) -> ProviderFile:
+    """The file of the provider that ``--provider`` names, which need not load.
+
+    :raises ProviderNotFound: when no file has that id
+    """
+    folder = ProviderRegistry(conf).directory
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.conf"))):
+        try:
+            file = ProviderFile.read(path, conf)
+        except exception.ProviderLoadFailed as error:
+            print(f"karbor-manage: {error}", file=sys.stderr)
+            continue
+        if file.id == conf.command.provider:
+            return file
+    raise exception.ProviderNotFound(
+        f"No provider file *.conf in {folder} has the id {conf.command.provider}."
+    )
