@@ -29,9 +29,6 @@ def keyring(tmp_path, keys):
 @pytest.fixture
 def write_provider(tmp_path):
     (tmp_path / "providers.d").mkdir()
-    (tmp_path / "providers.d" / "broken.conf").write_text(
-        "[provider]\nenabled = true\n"
-    )
 
     def write(more="", enabled="true"):
         (tmp_path / "providers.d" / "lab.conf").write_text(

@@ -102,9 +102,7 @@ class KeyFile(MasterKeys):
             owner = os.stat(path)
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         if name in found:
-            raise self._failed(
-                f"it already has a key named '{name}'; name it otherwise"
-            )
+            raise self._failed("it has one of that name; name it otherwise", name)
         found = {name: secrets.token_bytes(MASTER_KEY_SIZE), **found}
         file.write("# Master keys of Karbor. Losing one loses what it guards.\n")
         for each, key in found.items():
