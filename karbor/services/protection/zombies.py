@@ -146,6 +146,8 @@ class ZombieSweeper:
                 store.indices.end_work(entry.checkpoint_id, entry.owner_id)
             LOG.info("Cleared what was left of checkpoint %s", entry.checkpoint_id)
             return states.DELETED
+        if present.status == states.ERROR and store.end_late_commit(present.id):
+            return states.ERROR
         if present.owner_id != entry.owner_id or present.status not in states.WORKING:
             # The owner died after its commit, or before it: the entry tells nothing.
             if age >= self._safe_age:

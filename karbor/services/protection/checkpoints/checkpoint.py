@@ -208,7 +208,10 @@ class Checkpoint:
                 changes["inventory"] = self._put_inventory()
                 # That may take long; nothing slow may lie before the write.
                 present = self._store.confirm(self._record)
+                self._store.check_working(present)
             self._write(present, **changes)
+            if status == states.AVAILABLE:
+                self._look_again()
             if status not in states.WORKING:
                 self._store.finish_work(self.id, owner_id)
 
@@ -237,7 +240,13 @@ class Checkpoint:
                 raise self._no_reset(f"'{before.status}' cannot become '{status}'")
             if status == states.AVAILABLE and not before.has_graph:
                 raise self._no_reset("it has no resource graph to restore from")
+            if status == states.AVAILABLE and self._store.is_abandoned(self.id):
+                raise self._no_reset(
+                    "it was given up while it was made, so its data may be gone"
+                )
             moment = self._store.clock().isoformat(timespec="seconds")
+            if before.status in states.INITIAL:
+                self._store.mark_abandoned(before, f"Reset by an operator at {moment}.")
             self._write(
                 before,
                 status=status,
@@ -327,6 +336,13 @@ class Checkpoint:
                 f"The checkpoint {self.id} is '{self.status}' in the hands of owner "
                 f"{self.owner_id}; this service is {self._store.owner_id}."
             )
+
+    def _look_again(self) -> None:
+        try:
+            self._store.look_again(self._record)
+        except exception.CheckpointTransitionRefused:
+            self.reload()
+            raise
 
     def _no_reset(self, reason: str) -> exception.CheckpointNotBeReset:
         return exception.CheckpointNotBeReset(

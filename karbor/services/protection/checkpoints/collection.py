@@ -112,6 +112,8 @@ class CheckpointCollection:
                 store.indices.add(record)
                 store.check_lease()
                 record = store.write(record)
+                # A sweep may have cleared it away, if this process slept until now.
+                store.check_working(record)
             except exception.KarborException:
                 self._take_back(record)
                 raise
@@ -308,7 +310,7 @@ class CheckpointCollection:
     def _readable(self, entries: Iterable[Entry]) -> Iterator[Checkpoint]:
         for entry in entries:
             try:
-                record = self._store.read(entry.checkpoint_id)
+                record = self._store.read_index(entry.checkpoint_id)
             except exception.CheckpointNotFound:
                 # Being created or deleted just now, or left so by a crash.
                 continue

@@ -13,8 +13,9 @@ from oslo_log import log as logging
 from karbor import exception
 from karbor.services.protection.bank.sections import Bank, BankSection
 from karbor.services.protection.bank_plugin import LeasePlugin
-from karbor.services.protection.checkpoints import indices, states
+from karbor.services.protection.checkpoints import indices, states, tombstones
 from karbor.services.protection.checkpoints.record import CheckpointRecord
+from karbor.services.protection.checkpoints.timestamps import parse_timestamp
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.leases import LeaseKeeper
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 INDEX = "index.json"
+
+#: How old a checkpoint must be before it matters whether a sweep has cleared what was
+#: there of it, and before a bank that lists late is sure to tell.
+LATE = datetime.timedelta(hours=1)
 
 _STRIPES = 64
 
@@ -94,8 +99,24 @@ class CheckpointStore:
     def read(self, checkpoint_id: str) -> CheckpointRecord:
         """What readers believe of a checkpoint.
 
+        One that was given up while it was made is in ``error``, also when a late
+        commit has made it ``available``.
+
         :raises CheckpointNotFound: when there is none
         :raises CheckpointUnreadable: when there is one that this release cannot read
+        :raises BankException: when the bank cannot say whether it was given up
+        """
+        found = self.read_index(checkpoint_id)
+        if found.status == states.AVAILABLE and self.is_abandoned(checkpoint_id):
+            return dataclasses.replace(
+                found, status=states.ERROR, status_reason=tombstones.REASON
+            )
+        return found
+
+    def read_index(self, checkpoint_id: str) -> CheckpointRecord:
+        """What ``index.json`` says, for listings.
+
+        :raises CheckpointNotFound, CheckpointUnreadable: as :meth:`read`
         """
         section = self.section(checkpoint_id)
         try:
@@ -151,6 +172,98 @@ class CheckpointStore:
             )
         return present
 
+    def is_abandoned(self, checkpoint_id: str) -> bool:
+        """Whether it was given up while it was made.
+
+        :raises BankException: when the bank cannot say
+        """
+        section = self.section(checkpoint_id)
+        return tombstones.is_there(section, tombstones.ABANDONED)
+
+    def mark_abandoned(self, record: CheckpointRecord, reason: str) -> None:
+        """Make sure that it is never available; before its state is ended.
+
+        One of Karbor 1.x shares no data, so nothing that it needs is collected.
+
+        :raises BankUpdateObjectFailed: when that failed
+        """
+        if record.legacy is not None:
+            return
+        section = self.section(record.id)
+        tombstones.write(section, record.id, record.owner_id, reason, self.clock())
+
+    def check_working(self, record: CheckpointRecord) -> None:
+        """Make sure that nobody has ended this process's work on a checkpoint.
+
+        A bank that may list late is asked only when others can have ended it: when
+        it is older than :data:`LATE`.
+
+        :raises CheckpointTransitionRefused: when somebody has
+        :raises BankException: when the bank cannot say
+        """
+        is_strong = self.bank.plugin.capabilities.strong_read
+        age = self.clock() - parse_timestamp(record.timestamp)
+        if not is_strong and age < LATE:
+            return
+        key = indices.work_key(record.owner_id, record.id)
+        if not tombstones.is_there(self.indices.section, key):
+            raise exception.CheckpointTransitionRefused(
+                f"The checkpoint {record.id} is no longer in the list of what owner "
+                f"{record.owner_id} works on: another service has given it up."
+            )
+
+    def look_again(self, committed: CheckpointRecord) -> None:
+        """Take back a commit to ``available`` that came too late.
+
+        Between the last look at a checkpoint and its commit, this process may have
+        slept for so long that others have given the checkpoint up.
+
+        :raises CheckpointTransitionRefused: when it is taken back: it is in ``error``
+        :raises BankException: when it could be neither confirmed nor taken back
+        """
+        try:
+            self.check_lease()
+            self.check_working(committed)
+            if not self.is_abandoned(committed.id):
+                return
+            reason = tombstones.REASON
+        except exception.BankException as error:
+            reason = f"Its commit could not be confirmed: {error}"
+        except exception.CheckpointTransitionRefused as error:
+            reason = str(error)
+        self.write(
+            dataclasses.replace(committed, status=states.ERROR, status_reason=reason)
+        )
+        self.finish_work(committed.id, committed.owner_id)
+        raise exception.CheckpointTransitionRefused(
+            f"The commit of checkpoint {committed.id} is taken back: {reason}"
+        )
+
+    def end_late_commit(self, checkpoint_id: str) -> bool:
+        """Turn a checkpoint that was given up, and made available after that, into
+        ``error``.
+
+        :returns: whether it was such a one
+        :raises CheckpointNotFound, CheckpointUnreadable: as :meth:`read`
+        """
+        with self.exclusively(checkpoint_id):
+            present = self.read_index(checkpoint_id)
+            if present.status != states.AVAILABLE or not self.is_abandoned(
+                checkpoint_id
+            ):
+                return False
+            self.write(
+                dataclasses.replace(
+                    present, status=states.ERROR, status_reason=tombstones.REASON
+                )
+            )
+            LOG.warning(
+                "Checkpoint %s was completed after it had been given up, and is ended "
+                "as 'error'",
+                checkpoint_id,
+            )
+            return True
+
     def finish_work(self, checkpoint_id: str, owner_id: str) -> None:
         """Take a checkpoint out of the work in hand, after its commit.
 
@@ -178,6 +291,8 @@ class CheckpointStore:
             present = self.read(checkpoint_id)
             if present.owner_id != owner_id or present.status not in states.WORKING:
                 return None
+            if present.status in states.INITIAL:
+                self.mark_abandoned(present, reason)
             ended = dataclasses.replace(
                 present,
                 status=states.abandoned(present.status),
