@@ -42,6 +42,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from karbor import exception
+from karbor.services.protection.bank.batches import start_batch
 from karbor.services.protection.bank_plugin import LeasePlugin
 
 _settings = settings(
@@ -157,6 +158,56 @@ class BankConformance:
 
         assert bank_plugin.get_object(f"{folder}/value") == {"second": 2}
         assert bank_plugin.list_objects(prefix=folder + "/") == [f"{folder}/value"]
+
+    def test_a_flushed_batch_is_there(self, bank_plugin, folder):
+        values = {f"{folder}/{number % 5}/{number}": number for number in range(70)}
+        values[f"{folder}/bytes"] = b"some bytes"
+        with start_batch(bank_plugin) as batch:
+            with ThreadPoolExecutor(4) as pool:
+                for _ in pool.map(batch.update_object, values, values.values()):
+                    pass
+            batch.flush()
+
+            found = bank_plugin.list_objects(prefix=folder + "/")
+            assert found == sorted(values)
+            assert {key: bank_plugin.get_object(key) for key in found} == values
+
+    def test_a_batch_is_flushed_again(self, bank_plugin, folder):
+        with start_batch(bank_plugin) as batch:
+            for number in range(3):
+                batch.update_object(f"{folder}/{number}", number)
+                batch.flush()
+
+                assert bank_plugin.get_object(f"{folder}/{number}") == number
+
+    def test_a_buffer_may_be_reused_before_the_flush(self, bank_plugin, folder):
+        buffer = bytearray(b"first")
+        with start_batch(bank_plugin) as batch:
+            batch.update_object(f"{folder}/value", memoryview(buffer))
+            buffer[:] = b"other"
+            batch.flush()
+
+        assert bank_plugin.get_object(f"{folder}/value") == b"first"
+
+    def test_what_a_batch_did_not_flush_is_whole_or_not_there(
+        self, bank_plugin, folder
+    ):
+        with start_batch(bank_plugin) as batch:
+            for number in range(70):
+                batch.update_object(f"{folder}/{number:02}", b"x" * 1000)
+
+        for key in bank_plugin.list_objects(prefix=folder + "/"):
+            assert bank_plugin.get_object(key) == b"x" * 1000
+
+    def test_a_batch_relies_on_what_another_has_put(self, bank_plugin, folder):
+        with start_batch(bank_plugin) as other, start_batch(bank_plugin) as batch:
+            other.update_object(f"{folder}/value", "x")
+            other.flush()
+
+            batch.rely_on(f"{folder}/value")
+            batch.flush()
+
+        assert bank_plugin.get_object(f"{folder}/value") == "x"
 
     def test_getting_what_is_not_there_is_an_error(self, bank_plugin, folder):
         with pytest.raises(exception.BankGetObjectFailed, match="nothing-here"):
