@@ -16,6 +16,7 @@ from karbor.services.protection.administration.depth import Depth, Level
 from karbor.services.protection.administration.findings import Report
 from karbor.services.protection.administration.rebuild import IndexRebuild, Rebuilt
 from karbor.services.protection.administration.removal import CheckpointRemoval
+from karbor.services.protection.administration.repair import BankRepair, Repaired
 from karbor.services.protection.administration.statistics import (
     Statistics,
     Usage,
@@ -67,6 +68,19 @@ def bank_check(conf: cfg.ConfigOpts) -> int:
     if report.damage:
         return DAMAGED
     return NOT_CHECKED if report.unchecked else SOUND
+
+
+def bank_repair(conf: cfg.ConfigOpts) -> int:
+    """Heal damaged chunks; 0 when nothing is lost, 1 when something is, 2 when not
+    all could be looked at."""
+    depth = Depth(Level(conf.command.depth), conf.command.percent)
+    line = _ProgressLine(_repair_progress)
+    done = BankRepair(_bank(conf), depth, on_progress=line).run()
+    line.clear()
+    print(json.dumps(done.to_dict()) if conf.command.json else _repair_text(done))
+    if done.report.damage:
+        return DAMAGED
+    return NOT_CHECKED if done.report.unchecked else SOUND
 
 
 def bank_rebuild_index(conf: cfg.ConfigOpts) -> int:
@@ -127,22 +141,31 @@ def add_commands(subparsers: Any) -> None:
         "Look for damage, also while the bank is in use. Exits with 0 when all is "
         "sound, 1 when damage was found, 2 when not all could be looked at.",
     )
-    check.set_defaults(failure=NOT_CHECKED)
-    check.add_argument(
-        "--depth",
-        choices=[level.value for level in Level],
-        default=Level.OBJECTS.value,
-        help="objects: everything is there, with its size where the bank tells it "
-        "cheaply (default). sample: also read some of it. full: read, unpack and "
-        "hash every byte.",
+    repair = add(
+        "repair",
+        bank_repair,
+        "Store damaged and lost chunks again where their content is found elsewhere in "
+        "the bank, and mark the others so that nothing new relies on them. Services "
+        "may go on working. Exits with 0 when nothing is lost, 1 when something is, 2 "
+        "when not all could be looked at.",
     )
-    check.add_argument(
-        "--percent",
-        type=float,
-        default=10.0,
-        help="How much a sample reads. Default: 10.",
-    )
-    for parser in (stats, check):
+    for parser, depth in ((check, Level.OBJECTS), (repair, Level.FULL)):
+        parser.set_defaults(failure=NOT_CHECKED)
+        parser.add_argument(
+            "--depth",
+            choices=[level.value for level in Level],
+            default=depth.value,
+            help="objects: everything is there, with its size where the bank tells it "
+            "cheaply. sample: also read some of it. full: read, unpack and hash every "
+            f"byte. Default: {depth.value}.",
+        )
+        parser.add_argument(
+            "--percent",
+            type=float,
+            default=10.0,
+            help="How much a sample reads. Default: 10.",
+        )
+    for parser in (stats, check, repair):
         parser.add_argument("--json", action="store_true", help="Print JSON.")
     add(
         "rebuild-index",
@@ -208,18 +231,47 @@ def _ratio(usage: Usage) -> str:
 
 
 def _check_text(report: Report) -> str:
-    lines = [str(found) for found in report.findings]
-    hidden = report.damage + report.leftovers - len(report.findings)
-    if hidden:
-        lines.append(f"… and {hidden} more")
-    lines += [f"not checked: {reason}" for reason in report.unchecked]
-    lines.append(_check_progress(report))
+    lines = [*_found(report), _check_progress(report)]
     if report.damage:
         verdict = "DAMAGED"
     else:
         verdict = "NOT ALL COULD BE CHECKED" if report.unchecked else "sound"
     lines.append(f"The bank is checked to the depth '{report.depth}': {verdict}")
     return "\n".join(lines)
+
+
+def _found(report: Report) -> list[str]:
+    lines = [str(found) for found in report.findings]
+    hidden = report.damage + report.leftovers - len(report.findings)
+    if hidden:
+        lines.append(f"… and {hidden} more")
+    return lines + [f"not checked: {reason}" for reason in report.unchecked]
+
+
+def _repair_text(done: Repaired) -> str:
+    lines = [
+        f"healed: {key}: its content was found in {source}"
+        for key, source in done.healings
+    ]
+    if len(done.healings) < done.healed:
+        lines.append(f"… and {done.healed - len(done.healings)} more")
+    lines += [f"not healed: {problem}" for problem in done.problems]
+    lines += [*_found(done.report), _repair_progress(done)]
+    if done.report.damage:
+        verdict = "damage is left"
+    elif done.report.unchecked:
+        verdict = "NOT ALL COULD BE LOOKED AT"
+    else:
+        verdict = "nothing is lost"
+    lines.append(f"The bank is repaired to the depth '{done.report.depth}': {verdict}")
+    return "\n".join(lines)
+
+
+def _repair_progress(done: Repaired) -> str:
+    return (
+        f"{_check_progress(done.report)}; {done.healed} healed, {done.marked} marked, "
+        f"{done.unmarked} marks removed"
+    )
 
 
 def _check_progress(report: Report) -> str:

@@ -37,6 +37,7 @@ from karbor.services.protection.administration.listings import (
 from karbor.services.protection.administration.needed import NeededChunks
 from karbor.services.protection.administration.project_check import ProjectCheck
 from karbor.services.protection.administration.space_check import SpaceCheck
+from karbor.services.protection.bank.chunks import damaged as marks
 from karbor.services.protection.bank.chunks import names
 from karbor.services.protection.bank.chunks.space import ROOT, ChunkSpace
 from karbor.services.protection.bank.sections import Bank
@@ -156,14 +157,25 @@ class BankCheck:
         spaces: dict[str, ChunkSpace],
         damaged: dict[Place, str],
     ) -> None:
+        marked = {
+            prefix: marks.load(spaces[prefix].section)
+            for prefix, _ in damaged
+            if spaces[prefix].is_shared
+        }
         for (prefix, name), reason in sorted(damaged.items()):
-            # What is lost and not needed any more was collected meanwhile.
-            if ChunkCheck(spaces[prefix]).is_there(name):
-                reason = (
-                    f"{reason}. No checkpoint needs it; a later one may, unless it is "
-                    "marked by: karbor-manage bank repair"
+            if not ChunkCheck(spaces[prefix]).is_there(name):
+                # It was collected meanwhile.
+                continue
+            if name in marked.get(prefix, ()):
+                kind = Kind.LEFTOVER
+                reason += ". Nothing needs it, and nothing will, as it is marked"
+            else:
+                kind = Kind.CHUNK
+                reason += (
+                    ". No checkpoint needs it; a later one may, unless it is marked "
+                    "by: karbor-manage bank repair"
                 )
-                report.add(Finding(Kind.CHUNK, reason, prefix + names.key(name)))
+            report.add(Finding(kind, reason, prefix + names.key(name)))
 
     def _check_listings(self, report: Report) -> None:
         section = self._store.indices.section

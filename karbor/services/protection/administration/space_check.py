@@ -13,6 +13,7 @@ from karbor.services.protection.administration.checking import (
 from karbor.services.protection.administration.chunk_check import ChunkCheck
 from karbor.services.protection.administration.findings import Finding, Kind
 from karbor.services.protection.administration.needed import Needed
+from karbor.services.protection.bank.chunks import damaged as marks
 from karbor.services.protection.bank.chunks import names
 from karbor.services.protection.bank.chunks.reader import ChunkDamaged
 from karbor.services.protection.bank.chunks.space import ChunkSpace
@@ -24,7 +25,7 @@ Damaged = Callable[[str, str], None]
 
 class SpaceCheck:
     """Looks at all objects of a space, those that nothing needs among them: a writer
-    may reuse them.
+    may reuse them. Those that are marked as damaged are read whatever the depth.
 
     :param damaged: told what is wrong and could not be mended
     """
@@ -41,11 +42,14 @@ class SpaceCheck:
         ] = collections.deque()
         self._reading_bytes = 0
         self._missing_keys: set[str] = set()
+        self._marked: frozenset[str] = frozenset()
 
     def run(self) -> None:
         """
         :raises BankException: when the bank cannot be asked now
         """
+        if self._space.is_shared:
+            self._marked = marks.load(self._space.section)
         needed = self._checking.needed
         parts = collections.deque(needed.parts(self._space))
         wanted: dict[str, Needed] = {}
@@ -85,7 +89,7 @@ class SpaceCheck:
             self._report.unreferenced += 1
         elif needed.is_read:
             return
-        if self._checking.depth.takes():
+        if self._checking.depth.takes() or name in self._marked:
             self._read(name, needed)
             return
         expected = names.parse(name).stored_length

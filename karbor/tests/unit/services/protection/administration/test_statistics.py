@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers of a bank, and speeds."""
 
+import pytest
+
 from karbor.services.protection.administration.bench import Bench
 from karbor.services.protection.administration.statistics import statistics
 from karbor.services.protection.bank.sections import Bank
@@ -32,14 +34,13 @@ def test_what_is_shared_is_counted_once_in_its_project(bank, protect):
     assert (one.checkpoints, other.checkpoints) == (2, 1)
     assert (one.streams, other.streams) == (4, 2)
     assert one.logical_bytes == 2 * other.logical_bytes
-    assert (one.chunk_objects, one.stored_bytes) == (
-        other.chunk_objects,
-        other.stored_bytes,
-    )
-    assert one.ratio == 2 * other.ratio
+    assert one.chunk_objects == other.chunk_objects == 2 * (3 + 1)
+    # Pages name objects, so how well they pack is a little different.
+    assert one.stored_bytes == pytest.approx(other.stored_bytes, rel=0.01)
+    assert one.ratio == pytest.approx(2 * other.ratio, rel=0.01)
     said = found.to_dict()
     assert said["projects"]["project-2"]["chunk_objects"] == 2 * (3 + 1)
-    assert said["stored_bytes"] == 2 * one.stored_bytes
+    assert said["stored_bytes"] == one.stored_bytes + other.stored_bytes
 
 
 def test_an_empty_bank_has_no_ratio(bank):
