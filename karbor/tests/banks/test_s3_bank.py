@@ -9,8 +9,7 @@ import pytest
 
 from karbor import exception
 from karbor.services.protection.bank_plugin import BankCapabilities
-from karbor.services.protection.bank_plugins import s3_bank_plugin
-from karbor.services.protection.bank_plugins.s3 import listing
+from karbor.services.protection.bank_plugins.s3 import listing, objects
 from karbor.tests.fakes.s3_bank import s3_bank
 
 
@@ -53,25 +52,11 @@ def test_what_the_server_can_do_is_found_out(bank_plugin, s3_server):
     assert bank_plugin.list_objects() == ["/value"]
 
 
-def test_a_bucket_with_object_lock_is_noticed(moto_server, container):
-    plugin = s3_bank(moto_server.endpoint, bank_s3_object_bucket=container)
-    client = boto3.session.Session().client(
-        "s3",
-        endpoint_url=moto_server.endpoint,
-        region_name="us-east-1",
-        aws_access_key_id="test:tester",
-        aws_secret_access_key="testing",
-    )
-    client.create_bucket(Bucket=container, ObjectLockEnabledForBucket=True)
-
-    assert plugin.capabilities.object_lock
-
-
 @pytest.mark.parametrize("sort_dir", ["asc", "desc"])
 @pytest.mark.parametrize("limit", [None, 5, 45])
 def test_a_listing_goes_on_over_pages(bank_plugin, monkeypatch, sort_dir, limit):
     """As one of more than 1,000 objects does."""
-    monkeypatch.setattr(s3_bank_plugin, "_PAGE", 3)
+    monkeypatch.setattr(objects, "_PAGE", 3)
     monkeypatch.setattr(listing, "_ENOUGH", 1)
     keys = sorted(f"/folder/{number:02}-é" for number in range(40))
     for key in keys:

@@ -6,16 +6,11 @@ The key ``/a/b`` is the object ``a/b``. What an object holds is told in
 it, in ``doc/source/operator/banks.rst``.
 """
 
-import base64
 import datetime
 import email.utils
-import itertools
 import json
 import math
-import re
-import threading
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -35,11 +30,11 @@ from karbor.services.protection.bank_plugins.object_store import leases, values
 from karbor.services.protection.bank_plugins.object_store.attempts import (
     Attempts,
     CallFailed,
-    TryAgain,
 )
 from karbor.services.protection.bank_plugins.object_store.names import Names
 from karbor.services.protection.bank_plugins.s3 import client as s3_client
-from karbor.services.protection.bank_plugins.s3 import listing, probe
+from karbor.services.protection.bank_plugins.s3 import locks, objects
+from karbor.services.protection.bank_plugins.s3.bucket import Bucket
 
 LOG = logging.getLogger(__name__)
 
@@ -59,20 +54,29 @@ OPTS = [
         "keep several banks in one bucket. Never change it once there are "
         "checkpoints.",
     ),
+    cfg.BoolOpt(
+        "bank_s3_object_lock",
+        default=False,
+        help="Make the bucket, when it is missing, with object lock, so that "
+        "checkpoints can be locked until a date. A bucket that is there has it or not, "
+        "whatever this says. Old versions of objects are deleted by a life-cycle rule "
+        "after a day.",
+    ),
+    cfg.StrOpt(
+        "bank_s3_lock_mode",
+        default=locks.GOVERNANCE,
+        choices=[
+            (locks.GOVERNANCE, "who has s3:BypassGovernanceRetention may delete it"),
+            (locks.COMPLIANCE, "nobody may, not even the account's owner"),
+        ],
+        help="How the store keeps what is locked from now on.",
+    ),
     *LEASE_OPTS,
 ]
 #: By group: what else the plugin reads.
 OTHER_OPTS = {s3_client.GROUP: s3_client.OPTS}
 
-# Metadata of an object: what its body is, and its MD5 in hex. The ETag is the MD5 only
-# where the store does not encrypt.
-_KIND = "karbor-value"
-_MD5 = "karbor-md5"
-# Karbor 1.x: whether the body is JSON.
-_OLD_JSON = "x-object-meta-serialized"
-_PAGE = 1000
 _NOT_FOUND = 404
-_IS_MD5 = re.compile(r"[0-9a-f]{32}").fullmatch
 # Of the time between two renewals: what one attempt to renew may take at most.
 _LEASE_PART = 4
 
@@ -102,23 +106,34 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         self._owner_id = str(uuid.uuid4())
         self._own_lease = leases.OwnLease(windows)
         self._leases_cleaned = -math.inf
-        self._bucket = options.bank_s3_object_bucket
         self._names = Names(options.bank_s3_object_prefix)
         client = config[s3_client.GROUP]
-        self._region = client.s3_region
         # Of its own: boto3's default session is not safe to share.
         session = boto3.session.Session()
-        self._client = s3_client.make_client(config, client.read_timeout, session)
+        bucket_client = s3_client.make_client(config, client.read_timeout, session)
         # A renewal that hangs must leave time for the next one.
-        self._lease_client = s3_client.make_client(
+        lease_client = s3_client.make_client(
             config, min(client.read_timeout, windows.renew / _LEASE_PART), session
         )
-        self._attempts = Attempts(
+        attempts = Attempts(
             s3_client.S3Errors(), client.s3_retry_attempts, client.s3_retry_backoff
         )
-        self._first_use = threading.Lock()
-        self._bucket_is_there = False
-        self._capabilities: BankCapabilities | None = None
+        self._bucket = Bucket(
+            bucket_client,
+            options.bank_s3_object_bucket,
+            client.s3_region,
+            attempts,
+            with_locks=options.bank_s3_object_lock,
+        )
+        self._objects = objects.Objects(
+            bucket_client, self._bucket, self._names, attempts
+        )
+        self._lease_objects = objects.Objects(
+            lease_client, self._bucket, self._names, attempts
+        )
+        self._locks = locks.BucketLocks(
+            bucket_client, self._bucket.name, attempts, options.bank_s3_lock_mode
+        )
 
     @property
     def capabilities(self) -> BankCapabilities:
@@ -127,14 +142,7 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         :raises BankException: when the store cannot be asked
         """
         try:
-            self._ensure_bucket()
-            with self._first_use:
-                if self._capabilities is None:
-                    name = self._names.name(f"/.karbor-probe-{uuid.uuid4().hex}")
-                    self._capabilities = self._attempts.call(
-                        lambda: probe.capabilities(self._client, self._bucket, name)
-                    )
-                return self._capabilities
+            return self._bucket.capabilities(self._names)
         except CallFailed as error:
             raise exception.BankException(reason=str(error)) from error
 
@@ -148,7 +156,9 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
                 key=key, reason=f"its value cannot be kept: {error}"
             ) from error
         try:
-            self._put(self._client, self._names.name(key), body)
+            self._objects.put_unless_locked(key, body, self._locks)
+        except locks.ObjectIsLocked as error:
+            raise _locked(key, error) from error
         except CallFailed as error:
             raise exception.BankUpdateObjectFailed(
                 key=key, reason=self._reason(error, "bucket")
@@ -156,8 +166,7 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
 
     def get_object(self, key: str, context: RequestContext | None = None) -> Any:
         try:
-            found, content = self._get(self._client, self._names.name(key))
-            return _value(found, content)
+            return objects.value(*self._objects.get(key))
         except CallFailed as error:
             raise exception.BankGetObjectFailed(
                 key=key, reason=self._reason(error, "object")
@@ -178,8 +187,7 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         if page is None:
             return []
         try:
-            self._ensure_bucket()
-            return self._list(page.prefix, page.marker, limit, backwards)
+            return self._objects.list(page.prefix, page.marker, limit, backwards)
         except CallFailed as error:
             raise exception.BankListObjectsFailed(
                 reason=self._reason(error, "bucket")
@@ -187,9 +195,38 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
 
     def delete_object(self, key: str, context: RequestContext | None = None) -> None:
         try:
-            self._delete(self._client, self._names.name(key))
+            self._objects.delete(key)
+        except locks.ObjectIsLocked as error:
+            raise _locked(key, error) from error
         except CallFailed as error:
             raise exception.BankDeleteObjectFailed(
+                key=key, reason=self._reason(error, "object")
+            ) from error
+
+    def lock_object(self, key: str, until: datetime.datetime) -> None:
+        if until.tzinfo is None:
+            raise exception.InvalidParameterValue(
+                err=f"An object is locked until an aware moment, not until {until}"
+            )
+        try:
+            refusal = self._bucket.cannot_lock
+            if refusal is not None:
+                raise exception.BankLockNotSupported(key=key, reason=refusal)
+            self._locks.lock(self._names.name(key), until)
+        except CallFailed as error:
+            raise exception.BankLockObjectFailed(
+                key=key, reason=self._reason(error, "object")
+            ) from error
+        except locks.CannotLock as error:
+            raise exception.BankLockObjectFailed(key=key, reason=str(error)) from error
+
+    def locked_until(self, key: str) -> datetime.datetime | None:
+        try:
+            if self._bucket.cannot_lock is not None:
+                return None
+            return self._locks.retention(self._names.name(key)).until
+        except CallFailed as error:
+            raise exception.BankGetObjectFailed(
                 key=key, reason=self._reason(error, "object")
             ) from error
 
@@ -217,7 +254,7 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         self._own_lease.forget()
         key = leases.LEASES + self._owner_id
         try:
-            self._delete(self._lease_client, self._names.name(key))
+            self._lease_objects.delete(key)
         except CallFailed as error:
             if error.http_status != _NOT_FOUND:
                 raise exception.BankDeleteObjectFailed(
@@ -229,10 +266,8 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         began = leases.now()
         lease = {"owner_id": self._owner_id, "expire_window": self.lease_expire_window}
         try:
-            self._put(
-                self._lease_client,
-                self._names.name(leases.LEASES + self._owner_id),
-                values.encode(lease),
+            self._lease_objects.put(
+                leases.LEASES + self._owner_id, values.encode(lease)
             )
         except CallFailed as error:
             raise exception.AcquireLeaseFailed(
@@ -266,7 +301,7 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         :raises BankGetObjectFailed: when it cannot be read
         """
         try:
-            found, content = self._get(self._lease_client, self._names.name(key))
+            found, content = self._lease_objects.get(key)
             window = float(json.loads(content)["expire_window"])
             headers = found["ResponseMetadata"]["HTTPHeaders"]
             date = email.utils.parsedate_to_datetime(headers["date"])
@@ -289,134 +324,11 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
         if error.http_status != _NOT_FOUND:
             return str(error)
         if missing == "object":
-            return f"there is no such object in the bucket '{self._bucket}'"
-        return f"the bucket '{self._bucket}' is gone: {error}"
-
-    def _put(self, client: Any, name: str, body: values.Body) -> None:
-        digest = body.md5
-
-        def put() -> None:
-            answer = client.put_object(
-                Bucket=self._bucket,
-                Key=name,
-                Body=body.content,
-                ContentType=body.content_type,
-                ContentMD5=base64.b64encode(bytes.fromhex(digest)).decode(),
-                Metadata={_KIND: body.kind, _MD5: digest},
-            )
-            # Some stores do not check what they get.
-            etag = answer.get("ETag", "").strip('"')
-            is_encrypted = "ServerSideEncryption" in answer
-            if _IS_MD5(etag) and etag != digest and not is_encrypted:
-                raise TryAgain(f"it was damaged on its way: its ETag became {etag}")
-
-        self._ensure_bucket()
-        self._attempts.call(put)
-
-    def _get(self, client: Any, name: str) -> tuple[dict[str, Any], bytes]:
-        def get() -> tuple[dict[str, Any], bytes]:
-            found = client.get_object(Bucket=self._bucket, Key=name)
-            with found["Body"] as stream:
-                content = stream.read()
-            _check(found, content)
-            return found, content
-
-        self._ensure_bucket()
-        return self._attempts.call(get)
-
-    def _delete(self, client: Any, name: str) -> None:
-        """Delete an object. S3 does not tell whether there was one."""
-        self._ensure_bucket()
-        self._attempts.call(lambda: client.head_object(Bucket=self._bucket, Key=name))
-        try:
-            self._attempts.call(
-                lambda: client.delete_object(Bucket=self._bucket, Key=name)
-            )
-        except CallFailed as error:
-            # An attempt before has deleted it, and its answer was lost.
-            if not (error.http_status == _NOT_FOUND and error.maybe_done):
-                raise
-
-    def _list(
-        self, prefix: str, marker: str | None, limit: int | None, backwards: bool
-    ) -> list[str]:
-        # Bisection has use for whole pages only.
-        size = _PAGE if limit is None or backwards else min(limit, _PAGE)
-
-        def fetch(after: str | None) -> tuple[list[str], bool]:
-            start = {} if after is None else {"StartAfter": after}
-            answer = self._attempts.call(
-                lambda: self._client.list_objects_v2(
-                    Bucket=self._bucket, Prefix=prefix, MaxKeys=size, **start
-                )
-            )
-            names = [entry["Key"] for entry in answer.get("Contents", ())]
-            return names, bool(answer.get("IsTruncated") and names)
-
-        def of_keys(names: Iterator[str]) -> Iterator[str]:
-            return filter(None, map(self._names.key, names))
-
-        if not backwards:
-            found = of_keys(listing.ascending(fetch, marker))
-            return list(itertools.islice(found, limit))
-        if limit is not None:
-            found = of_keys(listing.descending(fetch, prefix, marker))
-            return list(itertools.islice(found, limit))
-        until = itertools.takewhile(
-            lambda name: marker is None or name < marker,
-            listing.ascending(fetch, None),
-        )
-        return list(of_keys(until))[::-1]
-
-    def _ensure_bucket(self) -> None:
-        """Make the bucket when this is the first use, and it is not there."""
-        if self._bucket_is_there:
-            return
-        with self._first_use:
-            if self._bucket_is_there:
-                return
-            try:
-                self._attempts.call(
-                    lambda: self._client.head_bucket(Bucket=self._bucket)
-                )
-            except CallFailed as error:
-                if error.http_status != _NOT_FOUND:
-                    raise
-                self._attempts.call(self._make_bucket)
-                LOG.info("Made the bucket '%s'.", self._bucket)
-            self._bucket_is_there = True
-
-    def _make_bucket(self) -> None:
-        where: dict[str, Any] = {}
-        if self._region != "us-east-1":
-            # AWS refuses to be told the region that it takes by itself.
-            where["CreateBucketConfiguration"] = {"LocationConstraint": self._region}
-        try:
-            self._client.create_bucket(Bucket=self._bucket, **where)
-        except self._client.exceptions.BucketAlreadyOwnedByYou:
-            LOG.debug("Another service has made the bucket '%s'.", self._bucket)
+            return f"there is no such object in the bucket '{self._bucket.name}'"
+        return f"the bucket '{self._bucket.name}' is gone: {error}"
 
 
-def _value(found: dict[str, Any], content: bytes) -> Any:
-    metadata = _metadata(found)
-    old_json = metadata.get(_OLD_JSON, "").lower() == "true" or found.get(
-        "ContentType", ""
-    ).startswith("application/json")
-    return values.decode(metadata.get(_KIND), content, is_old_json=old_json)
-
-
-def _metadata(found: dict[str, Any]) -> dict[str, str]:
-    return {name.lower(): value for name, value in found.get("Metadata", {}).items()}
-
-
-def _check(found: dict[str, Any], content: bytes) -> None:
-    """Compare an object with what the store says of it.
-
-    :raises TryAgain: when they differ
-    """
-    length = found.get("ContentLength")
-    if length is not None and length != len(content):
-        raise TryAgain(f"only {len(content)} of its {length} bytes came")
-    digest = _metadata(found).get(_MD5)
-    if digest is not None and digest != values.md5(content):
-        raise TryAgain(f"its bytes do not have their MD5 {digest}: it was damaged")
+def _locked(key: str, error: locks.ObjectIsLocked) -> exception.BankObjectLocked:
+    return exception.BankObjectLocked(
+        key=key, until=error.until.isoformat(timespec="seconds")
+    )

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding out what a store that speaks S3 can do."""
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,15 +19,18 @@ _STRONG_SERVERS = ("AmazonS3", "MinIO", "Ceph")
 _SWIFT_HEADER = "x-trans-id"
 
 
-def capabilities(client: Any, bucket: str, name: str) -> BankCapabilities:
+def capabilities(
+    client: Any, bucket: str, name: str, *, object_lock: bool
+) -> BankCapabilities:
     """What a store can do, by trying.
 
     :param client: of boto3
     :param name: of an object to write; nothing else has it
+    :param object_lock: whether objects of the bucket can be locked
     :raises ClientError: when the store could not be asked
     :raises BotoCoreError: likewise
     """
-    answer = client.put_object(Bucket=bucket, Key=name, Body=b"karbor")
+    answer = _put(client, bucket, name, b"karbor")
     try:
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         is_swift = _SWIFT_HEADER in headers
@@ -36,16 +41,28 @@ def capabilities(client: Any, bucket: str, name: str) -> BankCapabilities:
             atomic_create=creates and not is_swift,
             compare_and_swap=swaps and not is_swift,
             strong_read=_is_strong(headers) and not is_swift,
-            object_lock=_has_object_lock(client, bucket),
+            object_lock=object_lock,
         )
     finally:
         client.delete_object(Bucket=bucket, Key=name)
 
 
+def _put(client: Any, bucket: str, name: str, body: bytes, **condition: str) -> Any:
+    # A bucket that locks whatever comes into it takes nothing without a digest.
+    digest = hashlib.md5(body, usedforsecurity=False).digest()
+    return client.put_object(
+        Bucket=bucket,
+        Key=name,
+        Body=body,
+        ContentMD5=base64.b64encode(digest).decode(),
+        **condition,
+    )
+
+
 def _is_refused(client: Any, bucket: str, name: str, condition: Any) -> bool:
     """Whether the store knows a condition, which does not hold."""
     try:
-        client.put_object(Bucket=bucket, Key=name, Body=b"other", **condition)
+        _put(client, bucket, name, b"other", **condition)
     except botocore.exceptions.ClientError as error:
         status = _status(error)
         if status >= 500 and status != 501:
@@ -56,18 +73,6 @@ def _is_refused(client: Any, bucket: str, name: str, condition: Any) -> bool:
 
 def _is_strong(headers: Mapping[str, str]) -> bool:
     return headers.get("server", "").startswith(_STRONG_SERVERS)
-
-
-def _has_object_lock(client: Any, bucket: str) -> bool:
-    try:
-        answer = client.get_object_lock_configuration(Bucket=bucket)
-    except botocore.exceptions.ClientError as error:
-        status = _status(error)
-        if status >= 500 and status != 501:
-            raise
-        return False
-    found = answer.get("ObjectLockConfiguration", {})
-    return found.get("ObjectLockEnabled") == "Enabled"
 
 
 def _status(error: botocore.exceptions.ClientError) -> int:
