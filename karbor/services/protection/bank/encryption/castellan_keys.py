@@ -114,8 +114,11 @@ class CastellanMasterKeys(MasterKeys):
         return encoded
 
 
-class _ServiceContext(oslo_context.RequestContext):
-    """Who asks the key manager: this service, never a user."""
+class RequestContext(oslo_context.RequestContext):
+    """Who asks the key manager: this service, never a user.
+
+    castellan 5.0 to 5.5 takes a context by the name of its class.
+    """
 
     def __init__(self, auth: plugin.BaseAuthPlugin | None) -> None:
         super().__init__(overwrite=False)
@@ -160,7 +163,7 @@ def _context(conf: cfg.ConfigOpts) -> Any:
     conf.register_opts(utils.credential_opts, group=CASTELLAN_GROUP)
     if conf[CASTELLAN_GROUP].auth_type:
         return utils.credential_factory(conf)
-    return _ServiceContext(sessions.service_auth(conf))
+    return RequestContext(sessions.service_auth(conf))
 
 
 def _failed(key_id: str, error: Exception) -> exception.MasterKeyUnavailable:
