@@ -152,6 +152,7 @@ class _ChunkCopy:
         key = self._writer.key
         sealed = manifest.Manifest(
             info,
+            self._target.prefix,
             uuid.uuid4().hex,
             self._target.project_id,
             None if key is None else key.id,

@@ -80,6 +80,8 @@ class Manifest:
     """A stream that is whole in the bank.
 
     :param info: what is known of the stream
+    :param section: prefix of the section that it is in, so that the manifest of
+        another checkpoint's stream cannot take its place
     :param attempt: that wrote it; without a project, the folder of its chunks under
         ``.streams/data/<name>/``
     :param project_id: in whose chunk space the chunks are
@@ -88,6 +90,7 @@ class Manifest:
     """
 
     info: StreamInfo
+    section: str
     attempt: str
     project_id: str | None
     key_id: str | None
@@ -103,6 +106,7 @@ class Manifest:
             {
                 "format": FORMAT,
                 "version": VERSION,
+                "section": self.section,
                 "name": info.name,
                 "attempt": self.attempt,
                 "project": self.project_id,
@@ -122,10 +126,15 @@ class Manifest:
 
     @classmethod
     def from_json(
-        cls, value: Any, name: str, find_hash: Callable[[str | None, str | None], Hash]
+        cls,
+        value: Any,
+        section: str,
+        name: str,
+        find_hash: Callable[[str | None, str | None], Hash],
     ) -> "Manifest":
         """As it was written in the bank.
 
+        :param section: prefix of the section where it was found
         :param name: of the stream that it must describe
         :param find_hash: gives the hash of a project and a key's id, or raises
         :raises ManifestError: when it was not
@@ -144,8 +153,11 @@ class Manifest:
                 raise ManifestError(
                     f"its hash is {body['hash']!r} instead of {hashing.name!r}"
                 )
-            if body["name"] != name:
-                raise ManifestError(f"it describes another stream, {body['name']!r}")
+            if (body["section"], body["name"]) != (section, name):
+                raise ManifestError(
+                    f"it describes another stream, {body['name']!r} of "
+                    f"{body['section']!r}"
+                )
             manifest = cls(
                 info=StreamInfo(
                     name=name,
@@ -156,6 +168,7 @@ class Manifest:
                     chunk_count=_number(body["chunk_count"]),
                     stored_length=_number(body["stored_length"]),
                 ),
+                section=section,
                 attempt=body["attempt"],
                 project_id=body["project"],
                 key_id=body["key"],

@@ -51,7 +51,9 @@ class StoredStream:
         except exception.InvalidParameterValue as error:
             raise self.corrupted(f"its manifest: {error}") from error
         try:
-            self.manifest = manifest.Manifest.from_json(value, name, self._find_hash)
+            self.manifest = manifest.Manifest.from_json(
+                value, section.prefix, name, self._find_hash
+            )
         except manifest.ManifestError as error:
             raise self.corrupted(f"its manifest: {error}") from error
         self.hash = self._find_hash(self.manifest.project_id, self.manifest.key_id)

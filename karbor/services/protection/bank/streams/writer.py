@@ -251,6 +251,7 @@ class StreamWriter:
             key = self._chunks.key
             sealed = manifest.Manifest(
                 info,
+                self._section.prefix,
                 self._attempt,
                 self._section.project_id,
                 None if key is None else key.id,
