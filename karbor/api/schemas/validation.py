@@ -87,7 +87,7 @@ def _required(error: jsonschema.ValidationError) -> str:
 def _additional(error: jsonschema.ValidationError) -> str:
     schema: Any = error.schema
     known = schema.get("properties")
-    if known is None:
+    if known is None or "patternProperties" in schema:
         return "it has a key with characters that are not allowed, or a too long one"
     return "it has an unknown key; known are " + ", ".join(sorted(known))
 

@@ -164,6 +164,37 @@ def test_a_plans_checkpoints_are_copied(client, protection, plan, checkpoint):
     assert client.get(f"/plans/{plan['id']}", "plan")["parameters"] == {}
 
 
+def test_a_copy_names_another_provider(client, protection, plan, checkpoint):
+    parameters = {IMAGE: {"backup_name": "b"}, "target_provider_id": NOBODY}
+    copy = client.post(
+        f"{CHECKPOINTS}/action", copy={"plan_id": plan["id"], "parameters": parameters}
+    )
+    assert copy["parameters"] == parameters
+    assert protection.calls[-1][2]["plan"]["parameters"] == parameters
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"target_provider_id": "somewhere"}, "it is no uuid"),
+        ({"target_provider_id": {}}, "it must be string"),
+        ({"target": "x"}, "it must be object"),
+        ({"a/b": {}}, "not allowed"),
+    ],
+)
+def test_parameters_of_a_copy_that_make_no_sense(client, plan, parameters, said):
+    body = {"copy": {"plan_id": plan["id"], "parameters": parameters}}
+    answer = client.call("POST", f"{CHECKPOINTS}/action", json=body)
+    assert said in fault(answer, "badRequest", 400)
+
+
+def test_a_copy_shows_what_it_is_a_copy_of(client, protection, checkpoint):
+    source = {"copied_from": NOBODY, "copied_from_provider": PROVIDER_ID}
+    protection.checkpoints[checkpoint["id"]].update(source)
+    shown = client.get(f"{CHECKPOINTS}/{checkpoint['id']}", "checkpoint")
+    assert shown.items() >= source.items()
+
+
 def test_a_plan_that_was_never_protected_has_nothing_to_copy(client, plan):
     answer = client.call(
         "POST", f"{CHECKPOINTS}/action", json={"copy": {"plan_id": plan["id"]}}
