@@ -2,6 +2,7 @@
 """karbor-manage bank, as an administrator types it."""
 
 import json
+import random
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from karbor.services.protection.graph import ResourceGraph
 from karbor.tests.fakes.file_system_bank import file_system_bank
 
 PROVIDER = "6659007d-6f66-4a0f-9cb4-17d6aded0bb9"
+DATA = random.Random(1).randbytes(20_000)
 
 
 @pytest.fixture
@@ -21,15 +23,23 @@ def bank(tmp_path):
 
 
 @pytest.fixture
-def checkpoint(bank):
-    plan = {"id": "plan", "name": "nightly", "resources": []}
-    made = CheckpointCollection(bank).create(
-        plan, provider_id=PROVIDER, project_id="project"
-    )
-    made.save_graph(ResourceGraph((), ()))
-    made.get_resource_bank_section("v1").write_stream("disk", [b"data" * 1000])
-    made.transition("available")
-    return made
+def protect(bank):
+    def protect():
+        plan = {"id": "plan", "name": "nightly", "resources": []}
+        made = CheckpointCollection(bank).create(
+            plan, provider_id=PROVIDER, project_id="project"
+        )
+        made.save_graph(ResourceGraph((), ()))
+        made.get_resource_bank_section("v1").write_stream("disk", [DATA])
+        made.transition("available")
+        return made
+
+    return protect
+
+
+@pytest.fixture
+def checkpoint(protect):
+    return protect()
 
 
 @pytest.fixture
@@ -67,7 +77,9 @@ def test_stats_prints_numbers_for_people_and_as_json(manage, checkpoint):
     assert "Ratio: " in text.stdout
     found = json.loads(manage("stats", "--json").stdout)
     assert found["checkpoints"] == {"available": 1}
-    assert found["logical_bytes"] == 4000
+    assert found["logical_bytes"] == 20_000
+    assert found["projects"]["project"]["chunk_objects"] == 1
+    assert "project: 1 checkpoints, 19.5 KiB logical" in text.stdout
 
 
 def test_check_tells_sound_from_damaged_and_from_not_checked(
@@ -76,7 +88,7 @@ def test_check_tells_sound_from_damaged_and_from_not_checked(
     sound = manage("check", "--depth", "full")
     assert (sound.returncode, sound.stderr) == (0, "")
     assert "sound" in sound.stdout
-    [chunk] = (tmp_path / "bank").glob("**/.streams/data/disk/*/000000/0000")
+    [chunk] = (tmp_path / "bank").glob("**/chunks/*/data/*/*")
     chunk.write_bytes(chunk.read_bytes()[:-1])
     assert manage("check").returncode == 1
     damaged = manage("check", "--depth", "full", "--json")
@@ -95,6 +107,32 @@ def test_check_tells_sound_from_damaged_and_from_not_checked(
     assert unknown.returncode == 2
     assert PROVIDER in unknown.stderr
     assert "Traceback" not in unknown.stderr
+
+
+def test_repair_tells_what_is_lost_and_heals_it_when_it_turns_up(
+    manage, checkpoint, protect, tmp_path
+):
+    sound = manage("repair")
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert "nothing is lost" in sound.stdout
+    [chunk] = (tmp_path / "bank").glob("**/chunks/*/data/*/*")
+    flipped = bytearray(chunk.read_bytes())
+    flipped[1000] ^= 4
+    chunk.write_bytes(flipped)
+    lost = manage("repair")
+    assert lost.returncode == 1
+    assert f"checkpoint {checkpoint.id}, resource v1, stream disk" in lost.stdout
+    assert "0 healed, 1 marked" in lost.stdout
+    protect()
+    healed = manage("repair", "--json")
+    assert healed.returncode == 0, healed.stdout
+    done = json.loads(healed.stdout)
+    assert (done["healed"], done["unmarked"]) == (1, 1)
+    assert done["healings"][0]["key"].endswith(chunk.name)
+    assert manage("check", "--depth", "full").returncode == 0
+    section = checkpoint.get_resource_bank_section("v1")
+    with section.open_stream("disk") as stream:
+        assert stream.read() == DATA
 
 
 def test_a_percentage_that_is_none_is_refused(manage, checkpoint):
@@ -124,7 +162,7 @@ def test_a_checkpoint_is_removed_only_with_force(manage, checkpoint, bank):
     done = manage("remove-checkpoint", "--checkpoint", checkpoint.id, "--force")
     assert done.returncode == 0
     assert "Warning: " in done.stderr
-    assert bank.list_objects("/") == []
+    assert [key for key in bank.list_objects("/") if "/chunks/" not in key] == []
     again = manage("remove-checkpoint", "--checkpoint", checkpoint.id, "--force")
     assert again.returncode == 1
     assert "could not be found" in again.stderr
