@@ -172,6 +172,11 @@ def _failed(key_id: str, error: Exception) -> exception.MasterKeyUnavailable:
             "the key manager has no such key, or shows it to others only; bring it "
             f"back, or name another in [{GROUP}] master_key_id"
         )
+    elif isinstance(error, ValueError):
+        reason = (
+            f"the key manager takes it for no id: {describe(error)}. Barbican wants "
+            "the UUID alone, as 'karbor-manage bank make-key' prints it"
+        )
     else:
         reason = f"the key manager does not give it: {describe(error)}"
     return exception.MasterKeyUnavailable(
