@@ -148,7 +148,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
     ) -> None:
         path = self._path(key)
         try:
-            self._files.write(path, *values.encode(value))
+            self._files.write(path, *values.encode(value, key))
         except (
             OSError,
             TypeError,
@@ -332,7 +332,7 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
 
     def _get(self, key: str) -> Any:
         header, content = self._files.read(self._path(key), values.HEADER_SIZE)
-        return values.decode(header, content)
+        return values.decode(header, content, key)
 
     def _path(self, key: str) -> bytes:
         return self._root + keys.validate(key).encode()

@@ -71,7 +71,7 @@ class FileSystemBatch(ObjectBatch):
         self._check()
         self._room.acquire()
         try:
-            pending = self._files.begin(path, *values.encode(value))
+            pending = self._files.begin(path, *values.encode(value, key))
         except BaseException as error:
             self._room.release()
             if isinstance(error, OSError | TypeError | ValueError):

@@ -57,6 +57,10 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
 
+# The value itself says of which object it is.
+_KEY = ""
+
+
 class ObjectLocks:
     """The dates of one bank. Safe from many threads and processes at once.
 
@@ -109,7 +113,8 @@ class ObjectLocks:
                 {
                     "object": os.fsdecode(self._name(path)),
                     "locked_until": until.astimezone(datetime.UTC).isoformat(),
-                }
+                },
+                _KEY,
             )
             self._files.write(self._file(path), header, content)
 
@@ -120,7 +125,9 @@ class ObjectLocks:
         """
         file = self._file(path)
         try:
-            value: Any = values.decode(*self._files.read(file, values.HEADER_SIZE))
+            value: Any = values.decode(
+                *self._files.read(file, values.HEADER_SIZE), _KEY
+            )
             found = datetime.datetime.fromisoformat(value["locked_until"])
             if found.tzinfo is None or value["object"] != os.fsdecode(self._name(path)):
                 raise ValueError(f"it is of the object {value['object']!r}")

@@ -2,8 +2,9 @@
 """How a value is written in a file.
 
 Eight bytes say what the rest is: ``bytes`` as they are, or a ``str`` in UTF-8 or JSON
-after a digest of both. ``bytes`` have none here: they are chunks of streams, which
-have digests of their own. A file that begins with none of these headers was written
+after a digest of both and of the object's key, so that no file can take another's
+place. ``bytes`` have none here: they are chunks of streams, which have digests of
+their own. A file that begins with none of these headers was written
 by Karbor 1.x, which kept JSON, text and bytes alike without saying which.
 """
 
@@ -31,9 +32,10 @@ class ValueDamaged(ValueError):
     """A file's content does not agree with its header; the text says how."""
 
 
-def encode(value: Any) -> tuple[bytes, memoryview]:
+def encode(value: Any, key: str) -> tuple[bytes, memoryview]:
     """Header and content of a value; bytes-like values are not copied.
 
+    :param key: of the object
     :raises TypeError: when JSON cannot say the value
     :raises ValueError: likewise
     """
@@ -46,25 +48,28 @@ def encode(value: Any) -> tuple[bytes, memoryview]:
         kind, content = TEXT, value.encode("utf-8", _SURROGATES)
     else:
         kind, content = JSON, json.dumps(value).encode("ascii")
-    return kind + _digest(kind, content), memoryview(content)
+    return kind + _digest(kind, key, content), memoryview(content)
 
 
-def decode(header: bytes, content: bytes) -> Any:
+def decode(header: bytes, content: bytes, key: str) -> Any:
     """The value of a file.
 
     :param header: its first eight bytes, or all when it has fewer
     :param content: the rest
+    :param key: of the object
     :raises ValueDamaged: when the content is not what the header says
     """
     if header == BYTES:
         return content
+    if BYTES.startswith(header):
+        raise ValueDamaged("it is empty, or cut within its header")
     if header not in (TEXT, JSON):
         if sum(map(int.__eq__, header, BYTES)) >= _ALIKE:
             raise ValueDamaged("its header is damaged")
         return _decode_old(header + content)
     digest, content = content[:_DIGEST_SIZE], content[_DIGEST_SIZE:]
-    if digest != _digest(header, content):
-        raise ValueDamaged("its digest is not that of its content")
+    if digest != _digest(header, key, content):
+        raise ValueDamaged("its digest is not that of its key and content")
     try:
         if header == TEXT:
             return content.decode("utf-8", _SURROGATES)
@@ -75,8 +80,10 @@ def decode(header: bytes, content: bytes) -> Any:
         ) from error
 
 
-def _digest(kind: bytes, content: bytes) -> bytes:
-    return hashlib.blake2b(kind + content, digest_size=_DIGEST_SIZE).digest()
+def _digest(kind: bytes, key: str, content: bytes) -> bytes:
+    # No key has a NUL.
+    whole = b"%b%b\0%b" % (kind, key.encode(), content)
+    return hashlib.blake2b(whole, digest_size=_DIGEST_SIZE).digest()
 
 
 def _decode_old(content: bytes) -> Any:

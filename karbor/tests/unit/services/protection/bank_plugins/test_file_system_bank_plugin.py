@@ -41,7 +41,6 @@ def test_an_object_is_a_file_at_its_key(bank, folder):
         (b'{"a": [1, null]}', {"a": [1, None]}),
         (b"available", "available"),
         (b"\xff\xfe\x00", b"\xff\xfe\x00"),
-        (b"", ""),
         (b"12", 12),
     ],
 )
@@ -523,3 +522,20 @@ def test_a_bank_that_is_not_mounted_is_neither_empty_nor_written(tmp_path, left)
         with pytest.raises(exception.BankException, match="gone: mount it"):
             call()
     assert not left or not list((tmp_path / "bank").iterdir())
+
+
+@pytest.mark.parametrize("length", range(values.HEADER_SIZE))
+def test_a_file_that_is_cut_within_its_header_is_damaged(bank, folder, length):
+    bank.update_object("/cut", "text")
+    (folder / "cut").write_bytes(values.TEXT[:length])
+    with pytest.raises(exception.BankGetObjectFailed, match="/cut"):
+        bank.get_object("/cut")
+
+
+@pytest.mark.parametrize("value", ["text", {"a": 1}])
+def test_a_file_in_the_place_of_another_is_damaged(bank, folder, value):
+    bank.update_object("/one", value)
+    bank.update_object("/two", value)
+    (folder / "one").rename(folder / "two")
+    with pytest.raises(exception.BankGetObjectFailed, match="key"):
+        bank.get_object("/two")
