@@ -155,6 +155,7 @@ class StoredStream:
         return exception.BankGetObjectFailed(
             key=self._section.prefix + self._name,
             reason=f"{self._where()}: {what}: {error}",
+            retryable=error.retryable,
         )
 
     def _where(self) -> str:

@@ -417,6 +417,17 @@ def test_what_cannot_be_asked_now_is_not_called_damaged(plugin, bank, protect):
     assert other.id not in reason
 
 
+@pytest.mark.parametrize("place", ["/by-name/", "/chunks/project-1/data/"])
+def test_streams_and_chunks_that_cannot_be_asked_for_are_not_called_damaged(
+    plugin, bank, protect, folder, place
+):
+    path = object_of(folder, protect())
+    path.write_bytes(path.read_bytes()[:-1])
+    report = check(type(bank)(Away(plugin, place), bank.stream_options))
+    assert not report.damage, report.findings
+    assert report.unchecked
+
+
 def test_memory_is_for_findings_only(bank, monkeypatch):
     monkeypatch.setattr("karbor.services.protection.administration.findings.KEPT", 3)
     for number in range(5):
