@@ -288,7 +288,7 @@ class ProjectCollection:
         damaged or lost."""
         spoilt = damaged.load(self._space)
         needed: set[str] = set()
-        for prefix, group in itertools.groupby(present, lambda name: name[:2]):
+        for folder, group in itertools.groupby(present, names.folder):
             wanted = {
                 _digest(name)
                 for name in group
@@ -296,12 +296,12 @@ class ProjectCollection:
             }
             self._rules.go_on()
             needed |= wanted
-            # Many cost one listing of all that begin alike.
-            folders = [f"{names.DATA}{prefix}/"]
+            # Many cost one listing of all that are there.
+            folders = [folder]
             if len(wanted) < _FEW:
                 folders = [names.prefix(digest) for digest in sorted(wanted)]
             for name in itertools.chain.from_iterable(
-                _names_in(self._space, folder) for folder in folders
+                _names_in(self._space, listed) for listed in folders
             ):
                 if name not in spoilt and name in marks.part(self.id, name):
                     needed.discard(_digest(name))

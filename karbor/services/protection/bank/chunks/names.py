@@ -17,6 +17,7 @@ DATA = "data/"
 # 48 random bits: among a million objects with one digest, of which there are one or
 # two, two have the same name with a chance of 1 to 500.
 _SUFFIX_BYTES = 6
+_FOLDER_DIGITS = 3
 _NAME = re.compile(r"([0-9a-f]{64})\.(0|[1-9a-f][0-9a-f]{0,15})\.([0-9a-f]{12})")
 
 
@@ -52,14 +53,23 @@ def parse(name: str) -> ChunkName:
     return ChunkName(found[1], int(found[2], 16))
 
 
+def folder(name: str) -> str:
+    """The folder of a chunk space that has the object of a name, or of a digest.
+
+    Objects are spread over 4096 folders, so that looking one up among ten million,
+    40 TiB of chunks of 4 MiB, reads a folder of 2,500 where a bank keeps folders.
+    """
+    return f"{DATA}{name[:_FOLDER_DIGITS]}/"
+
+
 def key(name: str) -> str:
     """Where the object of a name is in its chunk space."""
-    return f"{DATA}{name[:2]}/{name}"
+    return folder(name) + name
 
 
 def prefix(digest: str) -> str:
     """What the keys of all objects with a digest begin with, and no others."""
-    return f"{DATA}{digest[:2]}/{digest}."
+    return f"{folder(digest)}{digest}."
 
 
 def from_key(found: str) -> str:

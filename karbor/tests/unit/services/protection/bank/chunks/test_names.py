@@ -48,4 +48,4 @@ def test_what_is_no_name_is_refused(text):
 def test_an_object_in_the_wrong_folder_is_no_chunk():
     name = names.make("00" + DIGEST[2:], 5)
     with pytest.raises(names.NameInvalid, match="is not where a chunk is"):
-        names.from_key(f"data/ff/{name}")
+        names.from_key(f"data/fff/{name}")
