@@ -56,6 +56,13 @@ class KeyFile(MasterKeys):
         self._check_has(found, key_id)
         return found[key_id]
 
+    def has(self, key_id: str) -> bool:
+        """Whether the file has a key of that name.
+
+        :raises MasterKeyUnavailable: when the file cannot be read
+        """
+        return key_id in self._read()
+
     def make(self, name: str) -> str:
         """Put a new key on the file's top, so that it becomes the active one where
         the provider's file names none. Makes the file when there is none.
@@ -181,6 +188,27 @@ class KeyFile(MasterKeys):
             reason=f"key file {self._path}: {reason}",
             option=f"[{GROUP}] {KEY_FILE}",
         )
+
+
+class WithKeyFile(MasterKeys):
+    """A key manager, and a key file with keys from before there was one.
+
+    :param manager: has the active key, and gets new ones
+    :param file: asked first: the names in it may mean nothing to the other
+    """
+
+    def __init__(self, manager: MasterKeys, file: KeyFile) -> None:
+        self._manager = manager
+        self._file = file
+
+    def active_id(self) -> str:
+        return self._manager.active_id()
+
+    def get(self, key_id: str) -> bytes:
+        return (self._file if self._file.has(key_id) else self._manager).get(key_id)
+
+    def make(self, name: str) -> str:
+        return self._manager.make(name)
 
 
 def _flush_folder(path: str) -> None:

@@ -11,7 +11,7 @@ from karbor import exception
 from karbor.services.protection.bank.chunks.keyring import Keyring
 from karbor.services.protection.bank.encryption import options
 from karbor.services.protection.bank.encryption.bank_keyring import BankKeyring
-from karbor.services.protection.bank.encryption.key_file import KeyFile
+from karbor.services.protection.bank.encryption.key_file import KeyFile, WithKeyFile
 from karbor.services.protection.bank.encryption.master_keys import (
     MasterKeys,
     is_key_id,
@@ -84,13 +84,11 @@ def load_master_keys(file: "ProviderFile", *, making: bool = False) -> MasterKey
             "master_key_id",
             "it is no key's id: that has up to 128 letters, digits and any of . _ -",
         )
+    if (path or kind == options.KEY_FILE) and not os.path.isabs(path or ""):
+        raise _wrong(
+            file, "key_file", "give the absolute path of the file with the master keys"
+        )
     if kind == options.KEY_FILE:
-        if not path or not os.path.isabs(path):
-            raise _wrong(
-                file,
-                "key_file",
-                "give the absolute path of the file with the master keys",
-            )
         return KeyFile(path, key_id)
     if key_id is None and not making:
         raise _wrong(
@@ -105,9 +103,10 @@ def load_master_keys(file: "ProviderFile", *, making: bool = False) -> MasterKey
     )
 
     try:
-        return CastellanMasterKeys(file.conf, key_id or _NOT_YET)
+        manager = CastellanMasterKeys(file.conf, key_id or _NOT_YET)
     except exception.MasterKeyUnavailable as error:
         raise _unusable(file, error) from error
+    return WithKeyFile(manager, KeyFile(path)) if path else manager
 
 
 def _check_names(file: "ProviderFile") -> None:

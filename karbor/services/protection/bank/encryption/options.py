@@ -33,7 +33,8 @@ OPTS = [
         "key_file",
         help="Absolute path of the file with the master keys; required with "
         "key_manager = key_file. Only the service's user may read it. 'karbor-manage "
-        "bank make-key' makes it.",
+        "bank make-key' makes it. With castellan, a file with keys from before; "
+        "leave it out once 'karbor-manage bank rotate-key' has run.",
     ),
     cfg.StrOpt(
         "master_key_id",

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Providers that encrypt, as their files say it."""
 
+import base64
+
 import pytest
 from oslo_config import cfg
 
 from karbor.services.protection.bank.encryption import loading
 from karbor.services.protection.bank.encryption.key_file import KeyFile
+from karbor.services.protection.bank.encryption.rotation import KeyRotation
 from karbor.services.protection.provider import ProviderRegistry
 from karbor.tests.fakes import castellan_manager, vault
 from karbor.tests.fakes.castellan_manager import SharedKeyManager
@@ -107,6 +110,32 @@ def test_a_key_manager_makes_a_keyring(load):
     made = loading.load_master_keys(load(text).file, making=True).make("lab")
     provider = load(f"{CASTELLAN}master_key_id = {made}\n{group}")
     assert provider.bank.chunk_space("p").active_key() is not None
+
+
+def test_one_can_move_from_a_key_file_to_a_key_manager_and_back(load, keys):
+    SharedKeyManager.shared.clear()
+    before = load(f"[bank_encryption]\nenabled = true\nkey_file = {keys}\n")
+    key = before.bank.chunk_space("p").active_key()
+
+    def rotated(provider):
+        master_keys = loading.load_master_keys(provider.file)
+        return KeyRotation(provider.bank, master_keys).run().rewrapped
+
+    group = f"[key_manager]\nbackend = {castellan_manager.BACKEND}\n"
+    disabled = CASTELLAN.replace("enabled = true", "enabled = false") + group
+    made = loading.load_master_keys(load(disabled).file, making=True).make("lab")
+    moving = load(f"{CASTELLAN}master_key_id = {made}\nkey_file = {keys}\n{group}")
+    assert moving.bank.chunk_space("p").find_key(key.id) == key
+    assert rotated(moving) == 1
+    keys.unlink()
+    moved = load(f"{CASTELLAN}master_key_id = {made}\n{group}")
+    assert moved.bank.chunk_space("p").find_key(key.id) == key
+
+    encoded = base64.b64encode(SharedKeyManager.shared[made].get_encoded()).decode()
+    keys.write_text(f"{made}:{encoded}\n")
+    keys.chmod(0o600)
+    back = load(f"[bank_encryption]\nenabled = true\nkey_file = {keys}\n")
+    assert back.bank.chunk_space("p").find_key(key.id) == key
 
 
 def test_credentials_that_castellan_cannot_use_are_told(load):
