@@ -9,7 +9,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from karbor.cmd import key_commands, providers
+from karbor.cmd import key_commands, lock_commands, providers
 from karbor.services.protection.administration.bench import Bench
 from karbor.services.protection.administration.check import BankCheck
 from karbor.services.protection.administration.depth import Depth, Level
@@ -193,6 +193,7 @@ def add_commands(subparsers: Any) -> None:
         "--megabytes", type=int, default=256, help="MiB of data. Default: 256."
     )
     key_commands.add_commands(add)
+    lock_commands.add_commands(add)
 
 
 def _bank(conf: cfg.ConfigOpts) -> Bank:
@@ -258,7 +259,7 @@ def _repair_text(done: Repaired) -> str:
     lines += [f"not healed: {problem}" for problem in done.problems]
     lines += [*_found(done.report), _repair_progress(done)]
     if done.report.damage:
-        verdict = "damage is left"
+        verdict = "LOST is what is named above, until a later protect stores it again"
     elif done.report.unchecked:
         verdict = "NOT ALL COULD BE LOOKED AT"
     else:

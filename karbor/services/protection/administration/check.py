@@ -37,6 +37,7 @@ from karbor.services.protection.administration.listings import (
 from karbor.services.protection.administration.needed import NeededChunks
 from karbor.services.protection.administration.project_check import ProjectCheck
 from karbor.services.protection.administration.space_check import SpaceCheck
+from karbor.services.protection.bank import sealing
 from karbor.services.protection.bank.chunks import damaged as marks
 from karbor.services.protection.bank.chunks import names
 from karbor.services.protection.bank.chunks.space import ROOT, ChunkSpace
@@ -44,9 +45,10 @@ from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.walking import Walk, names_below
 from karbor.services.protection.checkpoints import indices
 from karbor.services.protection.checkpoints.store import CheckpointStore, utc_now
+from karbor.services.protection.collection.leftovers import SEEN
 
 #: What Karbor keeps at the top of a bank.
-_KNOWN = frozenset({"checkpoints", "indices", "leases", ROOT})
+_KNOWN = frozenset({"checkpoints", "indices", "leases", ROOT, "collections"})
 
 
 class BankCheck:
@@ -115,6 +117,7 @@ class BankCheck:
             self._check_chunks(checking)
         self._check_listings(report)
         self._check_work(report)
+        self._check_leftovers(report)
         for name in names_below(self._bank, "/"):
             if name not in _KNOWN:
                 reason = "Karbor keeps nothing of this name in a bank"
@@ -176,6 +179,22 @@ class BankCheck:
                     "by: karbor-manage bank repair"
                 )
             report.add(Finding(kind, reason, prefix + names.key(name)))
+
+    def _check_leftovers(self, report: Report) -> None:
+        """Look at what the collector of garbage remembers of the whole bank."""
+        for key in Walk(self._bank, "/collections/"):
+            try:
+                if key != SEEN:
+                    reason = "a collector of garbage keeps nothing of this name"
+                    report.add(Finding(Kind.LEFTOVER, reason, key))
+                else:
+                    sealing.unseal(self._bank.get_object(key))
+            except (exception.BankGetObjectFailed, sealing.SealBroken) as error:
+                if isinstance(error, exception.BankException):
+                    raise_if_away(error)
+                if self._bank.list_objects(key, limit=1) == [key]:
+                    reason = f"{error}. The next collection of garbage makes it anew"
+                    report.add(Finding(Kind.MARK, reason, key))
 
     def _check_listings(self, report: Report) -> None:
         section = self._store.indices.section

@@ -17,6 +17,7 @@ from karbor.services.protection.administration.listings import (
     workers,
 )
 from karbor.services.protection.administration.resource_check import ResourceCheck
+from karbor.services.protection.bank import sealing
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.walking import names_below
 from karbor.services.protection.checkpoints import indices, states
@@ -24,6 +25,7 @@ from karbor.services.protection.checkpoints.checkpoint import Checkpoint
 from karbor.services.protection.checkpoints.inventory import ResourceInventory
 from karbor.services.protection.checkpoints.record import CheckpointRecord
 from karbor.services.protection.checkpoints.store import INDEX
+from karbor.services.protection.checkpoints.tombstones import ABANDONED
 
 _RESOURCE_DATA = "resource-data"
 _PARTS = ("inventory", "resource-graph", "resources-status")
@@ -177,11 +179,22 @@ class CheckpointCheck:
                 for resource_id in names_below(self._section, f"{name}/"):
                     found.add(resource_id)
                     self._check_resource(resource_id, status, is_old, expected)
+            elif name == ABANDONED:
+                self._check_tombstone()
             elif name != INDEX and name not in _PARTS:
                 self._leftover("a checkpoint has nothing of this name", name)
         for resource_id in expected or ():
             if resource_id not in found:
                 self._check_resource(resource_id, status, is_old, expected)
+
+    def _check_tombstone(self) -> None:
+        try:
+            sealing.unseal(self._section.get_object(ABANDONED))
+        except (exception.BankGetObjectFailed, sealing.SealBroken) as error:
+            if isinstance(error, exception.BankException):
+                raise_if_away(error)
+            reason = f"{error}. It still says that the checkpoint was given up"
+            self._add(Kind.MARK, reason, ABANDONED)
 
     def _check_resource(
         self,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checking what a project's chunk space has beside chunks: keys, and marks."""
+"""Checking what a project's chunk space has beside chunks: keys, marks of damage, and
+what a collection of garbage keeps."""
 
 from collections.abc import Callable
 
@@ -19,10 +20,12 @@ from karbor.services.protection.bank.encryption.wrapping import (
     is_data_key_id,
 )
 from karbor.services.protection.bank.walking import names_below
+from karbor.services.protection.collection import state
 
 _DATA = names.DATA.removesuffix("/")
 _CONDEMNED = condemned.FOLDER.removesuffix("/")
 _DAMAGED = damaged.FOLDER.removesuffix("/")
+_COLLECTIONS = state.FOLDER.removesuffix("/")
 
 #: What an object that is not what was written raises.
 _BROKEN = (
@@ -49,6 +52,7 @@ class ProjectCheck:
             KEYS: self._check_key,
             _CONDEMNED: self._check_condemned,
             _DAMAGED: self._check_mark,
+            _COLLECTIONS: self._check_collection,
         }
         for folder in names_below(self._section, ""):
             if folder in looks:
@@ -88,6 +92,14 @@ class ProjectCheck:
             lambda: condemned.read_page(self._section, key),
             Kind.MARK,
             "Until the next collection of garbage the project reuses no chunks",
+        )
+
+    def _check_collection(self, key: str) -> None:
+        self._look(
+            key,
+            lambda: sealing.unseal(self._section.get_object(key)),
+            Kind.MARK,
+            "The next collection of garbage begins anew",
         )
 
     def _check_mark(self, key: str) -> None:

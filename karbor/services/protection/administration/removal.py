@@ -13,7 +13,7 @@ from karbor.services.protection.administration.listings import (
 )
 from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.sections import Bank
-from karbor.services.protection.checkpoints import indices, states
+from karbor.services.protection.checkpoints import indices, locking, states
 from karbor.services.protection.checkpoints.record import CheckpointRecord
 from karbor.services.protection.checkpoints.store import (
     INDEX,
@@ -58,7 +58,8 @@ class CheckpointRemoval:
         """Find out what would be removed; changes nothing.
 
         :raises CheckpointNotFound: when the bank has nothing of it
-        :raises RemovalRefused: while a living owner works on it
+        :raises RemovalRefused: while a living owner works on it, and before the date
+            that it is locked until
         """
         warnings = []
         record = None
@@ -74,6 +75,7 @@ class CheckpointRemoval:
         except exception.CheckpointUnreadable as error:
             warnings.append(f"{error}. Whose it is cannot be told.")
         else:
+            self._refuse_locked(record)
             if record.status in (states.AVAILABLE, states.ERROR):
                 warnings.append(
                     f"Its index can be read and says '{record.status}': try to delete "
@@ -110,6 +112,15 @@ class CheckpointRemoval:
         indices.delete_if_there(section, INDEX)
         self._store.clear(checkpoint_id, tuple(listed))
         self._store.indices.remove(tuple(workers(self._store, checkpoint_id)))
+
+    def _refuse_locked(self, record: CheckpointRecord) -> None:
+        try:
+            locking.refuse_locked(self._store, record)
+        except exception.CheckpointLocked as error:
+            raise RemovalRefused(
+                checkpoint_id=record.id,
+                reason=f"it is locked until {error.kwargs['until']}. Wait until then",
+            ) from error
 
     def _keys(self, checkpoint_id: str) -> list[str]:
         """Its entries in the listings: all are looked through, as its index may not

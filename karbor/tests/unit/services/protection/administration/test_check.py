@@ -11,10 +11,13 @@ from karbor import exception
 from karbor.services.protection.administration.check import BankCheck
 from karbor.services.protection.administration.depth import Depth, Level
 from karbor.services.protection.administration.findings import Kind
+from karbor.services.protection.bank import sealing
 from karbor.services.protection.bank.chunks import condemned, damaged
 from karbor.services.protection.bank.chunks import names as chunk_names
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.stored import StoredStream
+from karbor.services.protection.checkpoints import tombstones
+from karbor.services.protection.collection import leftovers, state
 from karbor.tests.unit.services.protection.administration.conftest import hours_later
 
 FULL = Depth(Level.FULL)
@@ -95,9 +98,9 @@ def damaged_places(folder, path, needed):
     parts = path.relative_to(folder).parts
     if parts[0] == "indices":
         return [{"checkpoint_id": path.name.rpartition("@")[2]}]
-    if parts[0] == "chunks":
+    if parts[0] in ("chunks", "collections"):
         key = f"/{'/'.join(parts)}"
-        places = needed.get(path.name, [{}]) if parts[2] == "data" else [{}]
+        places = needed.get(path.name, [{}]) if "data" in parts else [{}]
         return [{**place, "key": key} for place in places]
     place = {"checkpoint_id": parts[1]}
     if parts[2] == "resource-data":
@@ -121,8 +124,15 @@ def everything(bank, protect):
     first, *others = protect(), protect(), protect(seed=2, status="error")
     space = bank.chunk_space("project-1").section
     name = next(iter(needs(first)))
-    condemned.write_page(space, "a-collection", [chunk_names.make("e" * 64, 4096)])
-    damaged.mark(space, name, "it is only said so", first._store.clock())
+    page = condemned.write_page(space, "it", [chunk_names.make("e" * 64, 4096)])
+    begun = first._store.clock()
+    state.write(
+        space, state.Collection("it", state.Phase.CONDEMNED, begun, "me", (page,))
+    )
+    bank.update_object(leftovers.SEEN, sealing.seal({"since": {}}))
+    # The one in error was given up.
+    tombstones.write(others[1].checkpoint_section, others[1].id, "me", "died", begun)
+    damaged.mark(space, name, "it is only said so", begun)
     # Nothing needs this one, but a writer may find it.
     delete(protect(seed=3))
     needed = needs(first)
