@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from karbor import exception
 from karbor.services.protection.bank.streams import manifest
-from karbor.services.protection.bank.streams.copying import copy_stream
+from karbor.services.protection.bank.streams.copying import UNFINISHED, copy_stream
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.sections import BankSection
@@ -43,6 +43,8 @@ def copy_section(
                 folder = path[: path.index(_DATA)]
                 marker = (folder + _AFTER_DATA)[1:]
                 break
+            if f"/{UNFINISHED}/" in path:
+                continue
             if _MANIFESTS in path:
                 folder, _, name = path.partition(_MANIFESTS)
                 copy_stream(

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copying a stream chunk by chunk: only what the target lacks is read and moved.
+"""Copying a stream chunk by chunk: only what the target lacks is moved.
 
 Where both digest alike, a chunk's digest tells whether the target has it, and it is
-not even read. Where they do not, because the two encrypt with different keys, every
-chunk is read, and the target's own digest of it tells. Chunks keep their borders
-either way, or a stream of other chunks than those that the target has would come of
-it.
+not even read. Where they do not, because the banks have different keys, every chunk
+is read, and the target's own digest of it tells. Chunks keep their borders, or none
+of them would be among those that the target has.
 
-A copy that was cut off has made no stream, and its chunks lie in the target's space:
-the next one finds them there, for as long as the collector has not.
+A copy that was cut off has made no stream, and its chunks lie in the target's space,
+where the next one finds them. So that no collection takes them meanwhile, what is
+copied of a long stream is a stream of its own, in a section where nobody looks for
+one, until all of it is. It goes when the copy is complete, or with the section.
 """
 
 import contextlib
@@ -17,6 +18,8 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+
+from oslo_log import log as logging
 
 from karbor import exception
 from karbor.services.protection.bank.chunks.hashing import StreamHash
@@ -31,6 +34,11 @@ from karbor.services.protection.bank.streams.writer import StreamWriter
 if TYPE_CHECKING:
     from karbor.services.protection.bank.sections import BankSection
     from karbor.services.protection.progress import ResourceProgress
+
+LOG = logging.getLogger(__name__)
+
+#: The section, in that of the stream, with what is copied of it so far.
+UNFINISHED = ".unfinished"
 
 
 def copy_stream(
@@ -48,14 +56,10 @@ def copy_stream(
     :raises BankException: when either bank fails
     """
     stored = StoredStream(source, name)
-    options = _with_chunks_of(stored.info, target.bank.stream_options)
+    options = target.bank.stream_options
     if target.project_id is not None:
-        space = target.chunk_space(name, "")
-        writer = ChunkWriter(
-            space, level=options.zstd_level, inline_limit=options.inline_limit
-        )
-        if writer.hash.agrees_with(stored.hash):
-            return _ChunkCopy(stored, target, writer, options, progress).run()
+        return _ChunkCopy(stored, target, options, progress).run()
+    options = _with_chunks_of(stored.info, options)
     with StreamReader(source, name, options) as stream:
         return StreamWriter(target, name, options, progress).write(iter(stream))
 
@@ -68,54 +72,108 @@ def _with_chunks_of(info: manifest.StreamInfo, options: StreamOptions) -> Stream
     )
 
 
+class _Copied:
+    """What is in the target so far; used by one thread."""
+
+    def __init__(self, writer: ChunkWriter) -> None:
+        self._writer = writer
+        self._whole = StreamHash(writer.hash)
+        self._pages: list[manifest.Page] = []
+        self._length = 0
+        self._stored_length = 0
+
+    def add(self, refs: list[ChunkRef]) -> None:
+        """Take the chunks of the next page, and put it."""
+        ref = self._writer.put(manifest.page_to_bytes(refs))
+        self._pages.append(manifest.Page(ref, len(refs)))
+        self._whole.update(self._whole.of_page(chunk.digest for chunk in refs))
+        self._length += sum(chunk.length for chunk in refs)
+        self._stored_length += sum(chunk.stored_length for chunk in refs)
+
+    def commit(
+        self, section: "BankSection", source: manifest.StreamInfo
+    ) -> manifest.StreamInfo:
+        """Make a stream of it, under the source's name; durable when it returns."""
+        info = dataclasses.replace(
+            source,
+            length=self._length,
+            digest=self._whole.hexdigest(),
+            hash_name=self._writer.hash.name,
+            chunk_count=sum(page.chunks for page in self._pages),
+            stored_length=self._stored_length,
+        )
+        key = self._writer.key
+        sealed = manifest.Manifest(
+            info,
+            section.prefix,
+            uuid.uuid4().hex,
+            section.project_id,
+            None if key is None else key.id,
+            tuple(self._pages),
+        ).to_json(self._writer.hash)
+        section.update_object(manifest.MANIFESTS + info.name, sealed)
+        return info
+
+
 class _ChunkCopy:
-    """One attempt to copy a stream whose digests the target makes as well."""
+    """One attempt to copy a stream into a project's chunk space.
+
+    Chunks are in memory only while one of the workers has them.
+    """
 
     def __init__(
         self,
         stored: StoredStream,
         target: "BankSection",
-        writer: ChunkWriter,
         options: StreamOptions,
         progress: "ResourceProgress | None",
     ) -> None:
         self._stored = stored
         self._target = target
-        self._writer = writer
-        self._options = options
         self._progress = progress
-        own = target.chunk_space(stored.info.name, "").section
-        space = stored.space.section
-        # Chunks that both streams share: nothing is moved, and so all is read, or
+        self._threads = options.worker_threads
+        space = target.chunk_space(stored.info.name, "")
+        self._writer = ChunkWriter(
+            space, level=options.zstd_level, inline_limit=options.inline_limit
+        )
+        self._agrees = self._writer.hash.agrees_with(stored.hash)
+        # Of chunks that both streams share none is moved, and so all are read, or
         # nothing would be checked.
+        theirs, own = stored.space.section, space.section
         self._shares = (
-            space.bank.plugin is own.bank.plugin and space.prefix == own.prefix
+            self._agrees
+            and theirs.bank.plugin is own.bank.plugin
+            and theirs.prefix == own.prefix
         )
 
     def run(self) -> manifest.StreamInfo:
         """
         :raises BankUpdateObjectFailed: naming the stream in the target and the part
         """
-        pages = []
-        stored_length = 0
-        workers = ThreadPoolExecutor(self._options.worker_threads, "stream-copy")
-        whole = StreamHash(self._stored.hash)
+        stored = self._stored
+        whole = StreamHash(stored.hash)
+        copied = _Copied(self._writer)
+        unfinished = self._target.get_sub_section(UNFINISHED)
+        last = len(stored.manifest.pages) - 1
+        workers = ThreadPoolExecutor(self._threads, "stream-copy")
         try:
-            for number in range(len(self._stored.manifest.pages)):
-                chunks = self._stored.page(number)
+            for number in range(last + 1):
+                chunks = stored.page(number)
                 whole.update(whole.of_page(placed.chunk.digest for placed in chunks))
-                # The futures of a page hold references; chunks are in memory only
-                # while a worker has them.
                 refs = list(workers.map(self._copy, chunks))
-                pages.append(self._put_page(number, refs))
-                stored_length += sum(ref.stored_length for ref in refs)
+                with self._naming(f"page {number}"):
+                    copied.add(refs)
+                    if number < last:
+                        copied.commit(unfinished, stored.info)
         finally:
             workers.shutdown(cancel_futures=True)
-        if whole.hexdigest() != self._stored.info.digest:
-            raise self._stored.corrupted(
-                "the digest of the whole is not the manifest's"
-            )
-        return self._commit(tuple(pages), stored_length)
+        if whole.hexdigest() != stored.info.digest:
+            raise stored.corrupted("the digest of the whole is not the manifest's")
+        with self._naming("its manifest"):
+            info = copied.commit(self._target, stored.info)
+        if last > 0:
+            self._forget(unfinished)
+        return info
 
     def _copy(self, placed: PlacedChunk) -> ChunkRef:
         with self._naming(f"chunk {placed.index}"):
@@ -129,6 +187,8 @@ class _ChunkCopy:
         if chunk.is_zero:
             self._stored.read(placed)
             return self._writer.zeros(chunk.length)
+        if not self._agrees:
+            return self._writer.put(self._stored.read(placed))
         return self._writer.ensure(
             chunk.digest, chunk.length, lambda: self._stored.read(placed)
         )
@@ -140,27 +200,17 @@ class _ChunkCopy:
             return chunk
         return self._writer.ensure(chunk.digest, chunk.length, lambda: data)
 
-    def _put_page(self, number: int, refs: list[ChunkRef]) -> manifest.Page:
-        with self._naming(f"page {number}"):
-            ref = self._writer.put(manifest.page_to_bytes(refs))
-        return manifest.Page(ref, len(refs))
-
-    def _commit(
-        self, pages: tuple[manifest.Page, ...], stored_length: int
-    ) -> manifest.StreamInfo:
-        info = dataclasses.replace(self._stored.info, stored_length=stored_length)
-        key = self._writer.key
-        sealed = manifest.Manifest(
-            info,
-            self._target.prefix,
-            uuid.uuid4().hex,
-            self._target.project_id,
-            None if key is None else key.id,
-            pages,
-        ).to_json(self._writer.hash)
-        with self._naming("its manifest"):
-            self._target.update_object(manifest.MANIFESTS + info.name, sealed)
-        return info
+    def _forget(self, unfinished: "BankSection") -> None:
+        try:
+            unfinished.delete_stream(self._stored.info.name)
+        except exception.BankException as error:
+            # It refers to nothing that the stream does not refer to as well.
+            LOG.warning(
+                "What was noted of the unfinished copy stays in %s until that is "
+                "deleted: %s",
+                unfinished.prefix,
+                error,
+            )
 
     @contextlib.contextmanager
     def _naming(self, what: str) -> Iterator[None]:

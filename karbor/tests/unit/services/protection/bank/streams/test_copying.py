@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from karbor import exception
 from karbor.services.protection.bank.chunks.keyring import DataKey, Keyring
 from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.streams import manifest
+from karbor.services.protection.bank.streams.copying import UNFINISHED
 from karbor.services.protection.bank.streams.options import StreamOptions
+from karbor.services.protection.bank.streams.stored import StoredStream
 from karbor.services.protection.progress import OperationProgress, ResourceProgress
 from karbor.tests.fakes.bank import MemoryBankPlugin
 
@@ -181,6 +184,34 @@ def test_a_copy_that_was_killed_goes_on_where_it_was(source_key, target_key):
     assert set(target.plugin.puts).isdisjoint(there)
     if source_key == target_key:
         assert source.plugin.chunk_reads() == 41 - len(there)
+
+
+@both_keys
+def test_no_collection_takes_what_a_killed_copy_has_moved(
+    source_key, target_key, monkeypatch
+):
+    monkeypatch.setattr(manifest, "PAGE_CHUNKS", 4)
+    source, target = Side(source_key), Side(target_key)
+    data = os.urandom(20 * CHUNK)
+    source.section().write_stream(NAME, data)
+    target.plugin.dies_at_put = 14
+    with pytest.raises(Killed):
+        source.section().copy_to(target.section("b"))
+    target.plugin.dies_at_put = None
+
+    killed = target.section("b")
+    assert killed.list_streams() == []
+    # A manifest like any other, which a collection reads as one.
+    kept = StoredStream(killed.get_sub_section(UNFINISHED), NAME)
+    assert kept.info.length == 8 * CHUNK
+    assert len(set(kept.references())) == 10
+    assert read(killed.get_sub_section(UNFINISHED)) == data[: 8 * CHUNK]
+
+    source.section().copy_to(target.section("c"))
+    assert read(target.section("c")) == data
+    assert target.section("c").list_objects(prefix=UNFINISHED) == []
+    killed.copy_to(target.section("d"))
+    assert target.section("d").list_objects() == []
 
 
 @both_keys
