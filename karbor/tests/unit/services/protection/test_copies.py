@@ -16,6 +16,7 @@ from karbor.common import config
 from karbor.context import RequestContext
 from karbor.db import migration
 from karbor.services.protection import messages, service
+from karbor.services.protection.bank.encryption.key_file import KeyFile
 from karbor.tests.fakes import disk_plugin, distribution
 
 SOURCE = "11111111-d011-4026-8228-28730d734a3f"
@@ -42,6 +43,11 @@ file_system_bank_path = {bank}
 
 [bank_streams]
 chunk_size = 65536
+"""
+ENCRYPTION = """\
+[bank_encryption]
+enabled = true
+key_file = {keys}
 """
 
 
@@ -134,7 +140,9 @@ class Running:
 
 
 @pytest.fixture
-def running(tmp_path, monkeypatch):
+def running(request, tmp_path, monkeypatch):
+    """The service; parametrized with the providers that encrypt."""
+    encrypting = getattr(request, "param", ())
     folder = distribution.install(tmp_path / "dist", disk_plugin.ENTRY_POINTS)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(extension.ExtensionManager, "ENTRY_POINT_CACHE", {})
@@ -147,11 +155,14 @@ def running(tmp_path, monkeypatch):
             if provider_id == NOOP
             else disk_plugin.PLUGIN
         )
-        (tmp_path / "providers.d" / f"{provider_id}.conf").write_text(
-            PROVIDER_FILE.format(
-                id=provider_id, plugin=plugin, bank=tmp_path / "banks" / provider_id
-            )
+        text = PROVIDER_FILE.format(
+            id=provider_id, plugin=plugin, bank=tmp_path / "banks" / provider_id
         )
+        if provider_id in encrypting:
+            keys = tmp_path / f"{provider_id}.keys"
+            KeyFile(str(keys)).make("first")
+            text += ENCRYPTION.format(keys=keys)
+        (tmp_path / "providers.d" / f"{provider_id}.conf").write_text(text)
     (tmp_path / "karbor.conf").write_text(f"[DEFAULT]\nstate_path = {tmp_path}\n")
     conf = cfg.ConfigOpts()
     service.register_opts(conf)
@@ -163,6 +174,12 @@ def running(tmp_path, monkeypatch):
     of.stop()
 
 
+some_encrypt = pytest.mark.parametrize(
+    "running", [(), (SOURCE,), (TARGET,), (SOURCE, TARGET)], indirect=True
+)
+
+
+@some_encrypt
 def test_the_targets_bank_alone_lists_shows_verifies_and_restores(running):
     plan = running.plan()
     data = os.urandom(5 * CHUNK + 7)
@@ -188,6 +205,7 @@ def test_the_targets_bank_alone_lists_shows_verifies_and_restores(running):
     assert running.restore(TARGET, copy_id) == data
 
 
+@some_encrypt
 def test_only_what_the_target_lacks_is_moved(running):
     plan = running.plan()
     data = os.urandom(20 * CHUNK)
