@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Master keys in a key manager, by castellan: its own mock, and Vault's interface."""
 
+import socket
+
 import pytest
 from castellan.common.objects import opaque_data, symmetric_key
 from oslo_config import cfg
 
 from karbor import exception
+from karbor.services.protection.bank.encryption import castellan_keys
 from karbor.services.protection.bank.encryption.castellan_keys import (
     CastellanMasterKeys,
 )
@@ -127,6 +130,22 @@ def test_a_barbican_that_does_not_answer_may_be_asked_again(tmp_path):
         CastellanMasterKeys(conf, key_id).get(key_id)
     assert error.value.retryable
     assert "very-secret-token" not in str(error.value)
+
+
+def test_a_barbican_that_hangs_is_not_waited_for_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(castellan_keys, "_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        conf = configuration(
+            tmp_path,
+            f"[barbican]\nbarbican_endpoint = {url}\nbarbican_api_version = v1\n"
+            f"[service_auth]\nauth_type = admin_token\nendpoint = {url}\n"
+            "token = karbor:service\n",
+        )
+        key_id = "5d3fa3a6-2d0c-4b2a-9f25-5e6b3c0c5e0e"
+        with pytest.raises(exception.MasterKeyUnavailable, match="timed out") as error:
+            CastellanMasterKeys(conf, key_id).get(key_id)
+    assert error.value.retryable
 
 
 def test_castellans_own_credentials_are_used_when_they_are_given(tmp_path):
