@@ -16,6 +16,7 @@ from karbor.db import options as db_options
 from karbor.services.protection import provider, provider_file, service
 from karbor.services.protection.bank.encryption import options as encryption_options
 from karbor.services.protection.bank.streams import options as stream_options
+from karbor.services.protection.checkpoints import lock_policy
 from karbor.services.protection.client_factory import CLIENT_MODULES
 from karbor.services.protection.clients import restore_target, sessions
 from karbor.services.protection.flows import runner
@@ -62,6 +63,7 @@ def list_provider_opts() -> Options:
     found: dict[str, list[Any]] = {
         provider_file.GROUP: list(provider_file.PROVIDER_OPTS),
         encryption_options.GROUP: list(encryption_options.OPTS),
+        lock_policy.GROUP: list(lock_policy.OPTS),
     }
     for point in metadata.entry_points(group="karbor.protections"):
         plugin = importlib.import_module(point.load().__module__)

@@ -199,6 +199,7 @@ def view(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
         "resources_status",
         "copied_from",
         "copied_from_provider",
+        "locked_until",
     ):
         if checkpoint.get(name):
             shown[name] = checkpoint[name]

@@ -46,7 +46,8 @@ class Admission:
     ) -> str:
         """Make a checkpoint of the plan and begin to fill it.
 
-        :param properties: ``extra_info`` goes into the checkpoint
+        :param properties: ``extra_info`` goes into the checkpoint; its ``lock_days``
+            or ``lock_until`` lock the checkpoint once it is available
         :returns: the checkpoint's id
         :raises InvalidPlan: when the plan is another project's or names nothing
         :raises ProviderNotFound, InvalidInput: see :meth:`Provider.validate_parameters`
@@ -61,11 +62,13 @@ class Admission:
         parameters = provider.validate_parameters(
             constants.OPERATION_PROTECT, plan.parameters, plan.resources
         )
+        extra_info = properties.get("extra_info")
         checkpoint = provider.checkpoints.create(
             plan.to_dict(),
             provider_id=provider.id,
             project_id=project_id,
-            extra_info=properties.get("extra_info"),
+            extra_info=extra_info,
+            locked_until=provider.checkpoints.asked_lock(extra_info),
         )
         self._starter.start(
             context,
@@ -147,6 +150,7 @@ class Admission:
 
         :raises DeleteCheckpointNotAllowed: when it is another project's
         :raises CheckpointNotBeDeleted: when an operation works on it or reads it
+        :raises CheckpointLocked: when its date has not come
         """
         provider = self._providers.get(provider_id)
         checkpoint = provider.checkpoints.get(checkpoint_id)

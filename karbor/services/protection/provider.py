@@ -4,7 +4,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -21,6 +21,8 @@ from karbor.services.protection.bank.streams.options import GROUP as STREAMS_GRO
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank_decorators.loading import decorate
 from karbor.services.protection.checkpoint import CheckpointCollection
+from karbor.services.protection.checkpoints.lock_policy import GROUP as LOCK_GROUP
+from karbor.services.protection.checkpoints.lock_policy import LockPolicy
 from karbor.services.protection.provider_file import (
     ProviderFailure,
     ProviderFile,
@@ -42,6 +44,7 @@ OPTS = [
 # For annotations below the method ``list``, which hides the type of that name.
 _Failures = list[ProviderFailure]
 _Names = list[str]
+_Options = TypeVar("_Options")
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -64,12 +67,15 @@ class Provider:
             self._add_plugin(name)
         # The bank comes last: it is the one that touches something outside.
         bank_plugin = self._make_bank()
-        stream_options = self._stream_options()
+        stream_options = self._read(STREAMS_GROUP, StreamOptions.from_conf)
         keyring = load_keyring(file, Bank(bank_plugin, stream_options))
         self.bank = Bank(bank_plugin, stream_options, keyring)
         self.lease = LeaseKeeper(bank_plugin)
         self.checkpoints = CheckpointCollection(
-            self.bank, self.lease, provider_id=file.id
+            self.bank,
+            self.lease,
+            provider_id=file.id,
+            lock_policy=self._read(LOCK_GROUP, LockPolicy.from_conf),
         )
 
     def __repr__(self) -> str:
@@ -154,12 +160,13 @@ class Provider:
             raise self.file.unusable("bank", error) from error.__cause__
         return decorate(plugin, self.file)
 
-    def _stream_options(self) -> StreamOptions:
+    def _read(self, group: str, read: Callable[[cfg.ConfigOpts], _Options]) -> _Options:
+        """The options of a group of the file."""
         try:
-            return StreamOptions.from_conf(self.file.conf)
+            return read(self.file.conf)
         except (exception.InvalidInput, ValueError) as error:
             raise exception.ProviderLoadFailed(
-                path=self.file.path, option=f"[{STREAMS_GROUP}]", reason=str(error)
+                path=self.file.path, option=f"[{group}]", reason=str(error)
             ) from error
 
     def _add_plugin(self, name: str) -> None:

@@ -2,21 +2,22 @@
 """One checkpoint: its state, its graph, and where its resources keep their data."""
 
 import dataclasses
+import datetime
 import threading
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from karbor import exception
-from karbor.services.protection.bank import keys, sealing
+from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.sections import BankSection
-from karbor.services.protection.checkpoints import indices, states
+from karbor.services.protection.checkpoints import indices, locking, states
 from karbor.services.protection.checkpoints import inventory as inventories
+from karbor.services.protection.checkpoints.parts import Parts
 from karbor.services.protection.checkpoints.record import CheckpointRecord
 from karbor.services.protection.checkpoints.store import INDEX, CheckpointStore
 from karbor.services.protection.graph import ResourceGraph
 
-_RESOURCE_DATA = "resource-data"
 _RESOURCE_GRAPH = "resource-graph"
 _RESOURCES_STATUS = "resources-status"
 _INVENTORY = "inventory"
@@ -35,6 +36,7 @@ class Checkpoint:
         self._store = store
         self._record = record
         self._section = store.section(record.id, record.project_id)
+        self._parts = Parts(self._section, record.id)
         # Its own name for what it writes: no two attempts write one object.
         self._attempt = uuid.uuid4().hex
         self._graph: tuple[str | None, ResourceGraph] | None = None
@@ -102,6 +104,12 @@ class Checkpoint:
         return record.copied_from_provider or record.provider_id
 
     @property
+    def locked_until(self) -> datetime.datetime | None:
+        """Until when nobody can delete it; may have passed. Asks the bank of one that
+        was locked."""
+        return locking.locked_until(self._store, self._record)
+
+    @property
     def checkpoint_section(self) -> BankSection:
         """Everything that it keeps in the bank."""
         return self._section
@@ -121,7 +129,7 @@ class Checkpoint:
                 return None
             if self._graph is None or self._graph[0] != name:
                 if name is not None:
-                    text = self._read_part(name)
+                    text = self._get_part(name)
                 if text is None:
                     return None
                 self._graph = (name, ResourceGraph.from_json(text))
@@ -131,7 +139,7 @@ class Checkpoint:
     def resources_status(self) -> dict[str, dict[str, Any]]:
         """``{"<type>#<id>": {"status": …, "reason": …}}``; reads the bank."""
         name = self._record.resources_status
-        return {} if name is None else dict(self._read_part(name) or {})
+        return {} if name is None else dict(self._get_part(name) or {})
 
     @property
     def inventory(self) -> dict[str, inventories.ResourceInventory] | None:
@@ -142,15 +150,8 @@ class Checkpoint:
         :raises CheckpointUnreadable: when the index names one that cannot be read
         """
         name = self._record.inventory
-        value = None if name is None else self._read_part(name)
-        if value is None:
-            return None
-        try:
-            return inventories.from_json(value)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise exception.CheckpointUnreadable(
-                checkpoint_id=self.id, reason=f"its object {name}: {error!r}"
-            ) from error
+        value = None if name is None else self._get_part(name)
+        return None if value is None else inventories.read(self.id, name, value)
 
     def get_resource_bank_section(
         self, resource_id: str, is_writable: bool = True
@@ -160,7 +161,8 @@ class Checkpoint:
         :raises InvalidParameterValue: when the id cannot be the name of a section
         """
         return self._section.get_sub_section(
-            f"{_RESOURCE_DATA}/{keys.validate_part(resource_id)}", is_writable
+            f"{inventories.RESOURCE_DATA}/{keys.validate_part(resource_id)}",
+            is_writable,
         )
 
     def reload(self) -> None:
@@ -182,12 +184,25 @@ class Checkpoint:
         :param reason: for a person to read; replaces the reason before
         :raises CheckpointTransitionRefused: when the table lacks it, or when the
             checkpoint is no longer as this object believes
+        :raises CheckpointLocked: into ``deleting``, when its date has not come
         :raises LeaseLost: when this process may no longer commit
+        :raises BankException: when it was to be locked, and cannot be
         """
         if status == states.DELETED:
             self.purge()
             return
-        with self._lock, self._store.exclusively(self.id):
+        with self._lock:
+            kept_until = None
+            if status == states.AVAILABLE and states.may_become(self.status, status):
+                # Before anything is held back: it may take as long as a look at
+                # every chunk does.
+                kept_until = self._lock_data()
+            self._change(status, reason, kept_until)
+
+    def _change(
+        self, status: str, reason: str | None, kept_until: datetime.datetime | None
+    ) -> None:
+        with self._store.exclusively(self.id):
             if not states.may_become(self.status, status):
                 raise exception.CheckpointTransitionRefused(
                     checkpoint_id=self.id, status=self.status, target=status
@@ -195,6 +210,8 @@ class Checkpoint:
             if self.status in states.WORKING:
                 self._check_owned()
             present = self._store.confirm(self._record)
+            if status == states.DELETING:
+                locking.refuse_locked(self._store, present)
             owner_id = self._store.owner_id
             if status in states.WORKING and self.status not in states.WORKING:
                 # Before the commit, so that no crash leaves it in work unseen.
@@ -205,15 +222,35 @@ class Checkpoint:
                 "owner_id": owner_id,
             }
             if status == states.AVAILABLE:
-                changes["inventory"] = self._put_inventory()
+                changes["inventory"] = self._put_inventory(kept_until)
                 # That may take long; nothing slow may lie before the write.
                 present = self._store.confirm(self._record)
                 self._store.check_working(present)
             self._write(present, **changes)
             if status == states.AVAILABLE:
                 self._look_again()
+                locking.lock_new_index(self._store, self._record, kept_until)
             if status not in states.WORKING:
                 self._store.finish_work(self.id, owner_id)
+
+    def lock(self, until: datetime.datetime) -> locking.Locked:
+        """Let nobody delete it before a date; a lock is only ever extended.
+
+        Karbor refuses from the moment the date is written. Then the bank locks all
+        that the checkpoint keeps, if it can: when that fails or dies midway, locking
+        it again, until the same date or a later one, goes on.
+
+        :param until: aware, to come; rounded up to a second
+        :returns: what the bank has locked
+        :raises CheckpointNotAvailable: unless it is ``available``
+        :raises CheckpointLocked: when it is locked for longer already
+        :raises InvalidInput: when the date has passed
+        :raises BankException: when something could not be locked
+        """
+        with self._lock:
+            with self._store.exclusively(self.id):
+                self._record = locking.begin(self._store, self._record, until)
+            return locking.lock_available(self._store, self._record, until)
 
     def reset(self, status: str) -> None:
         """Set the state by an operator's hand.
@@ -222,6 +259,7 @@ class Checkpoint:
         :raises InvalidInput: for another state
         :raises CheckpointNotBeReset: while its owner lives and works on it, when its
             deletion has begun, or when it has no data to be available with
+        :raises CheckpointLocked: when it is ``available``, and its date has not come
         """
         if status not in states.RESET_TARGETS:
             raise exception.InvalidInput(
@@ -236,6 +274,8 @@ class Checkpoint:
                 before.owner_id
             ):
                 raise self._no_reset(f"it is '{before.status}' and its owner is alive")
+            if before.status == states.AVAILABLE:
+                locking.refuse_locked(self._store, before)
             if status not in states.RESETS.get(before.status, ()):
                 raise self._no_reset(f"'{before.status}' cannot become '{status}'")
             if status == states.AVAILABLE and not before.has_graph:
@@ -280,6 +320,7 @@ class Checkpoint:
         When it fails or dies midway, a second deletion goes on with the rest.
 
         :raises CheckpointTransitionRefused: in another state
+        :raises CheckpointLocked: when its date has not come
         """
         with self._lock:
             if self.status == states.DELETED:
@@ -290,8 +331,8 @@ class Checkpoint:
                 )
             self._check_owned()
             with self._store.exclusively(self.id):
-                self._store.confirm(self._record)
-            for name in (_RESOURCE_DATA, _RESOURCES_STATUS, _RESOURCE_GRAPH):
+                locking.refuse_locked(self._store, self._store.confirm(self._record))
+            for name in (inventories.RESOURCE_DATA, _RESOURCES_STATUS, _RESOURCE_GRAPH):
                 self._section.get_sub_section(name).delete_all()
             with self._store.exclusively(self.id):
                 present = self._store.confirm(self._record)
@@ -321,10 +362,13 @@ class Checkpoint:
         if record.copied_from:
             shown["copied_from"] = record.copied_from
             shown["copied_from_provider"] = self.copied_from_provider
+        locked_until = locking.shown_date(self._store, record)
+        if locked_until is not None:
+            shown["locked_until"] = locked_until
         if graph:
             shown["resource_graph"] = record.legacy_graph
             if record.resource_graph is not None:
-                shown["resource_graph"] = self._read_part(record.resource_graph)
+                shown["resource_graph"] = self._get_part(record.resource_graph)
             statuses = self.resources_status
             if statuses:
                 shown["resources_status"] = statuses
@@ -356,7 +400,7 @@ class Checkpoint:
         self._check_owned()
         with self._store.exclusively(self.id):
             present = self._store.confirm(self._record)
-            self._put_part(name, value)
+            self._parts.put(name, value)
             before = getattr(present, field)
             if before == name:
                 return
@@ -364,31 +408,24 @@ class Checkpoint:
         if before is not None:
             indices.delete_if_there(self._section, before)
 
-    def _put_inventory(self) -> str:
+    def _lock_data(self) -> datetime.datetime | None:
+        if self._record.locked_until is None:
+            return None
+        with self._store.exclusively(self.id):
+            self._check_owned()
+            present = self._store.confirm(self._record)
+        return locking.lock_new(self._store, present)
+
+    def _put_inventory(self, kept_until: datetime.datetime | None) -> str:
         name = f"{_INVENTORY}/{self._attempt}"
-        section = self._section.get_sub_section(_RESOURCE_DATA, is_writable=False)
-        self._put_part(name, inventories.to_json(inventories.take(section)))
+        section = self._section.get_sub_section(
+            inventories.RESOURCE_DATA, is_writable=False
+        )
+        self._parts.put(name, inventories.to_json(inventories.take(section)))
+        if kept_until is not None:
+            locking.lock_part(self._store, self.id, name, kept_until)
         return name
 
-    def _put_part(self, name: str, value: Any) -> None:
-        # Says whose it is, so that no other checkpoint's can take its place.
-        part = {"checkpoint_id": self.id, "object": name, "body": value}
-        self._section.update_object(name, sealing.seal(part))
-
-    def _read_part(self, name: str) -> Any:
-        try:
-            part = sealing.unseal(self._section.get_object(name))
-            if (part.get("checkpoint_id"), part.get("object")) != (self.id, name):
-                raise sealing.SealBroken(
-                    f"it is {part.get('object')} of checkpoint "
-                    f"{part.get('checkpoint_id')}"
-                )
-            return part.get("body")
-        except (exception.BankGetObjectFailed, sealing.SealBroken) as error:
-            if self.status in (states.DELETING, states.ERROR_DELETING) and (
-                not indices.is_there(self._section, name)
-            ):
-                return None
-            raise exception.CheckpointUnreadable(
-                checkpoint_id=self.id, reason=f"its object {name}: {error}"
-            ) from error
+    def _get_part(self, name: str) -> Any:
+        is_ending = self.status in (states.DELETING, states.ERROR_DELETING)
+        return self._parts.get(name, may_be_gone=is_ending)

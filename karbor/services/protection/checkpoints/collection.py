@@ -15,12 +15,16 @@ from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.checkpoints import states
 from karbor.services.protection.checkpoints.checkpoint import Checkpoint
 from karbor.services.protection.checkpoints.indices import Entry, Range, take
+from karbor.services.protection.checkpoints.lock_policy import LockPolicy
 from karbor.services.protection.checkpoints.record import CheckpointRecord
 from karbor.services.protection.checkpoints.store import (
     CheckpointStore,
     utc_now,
 )
-from karbor.services.protection.checkpoints.timestamps import format_timestamp
+from karbor.services.protection.checkpoints.timestamps import (
+    format_seconds,
+    format_timestamp,
+)
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank.leases import LeaseKeeper
@@ -52,6 +56,7 @@ class CheckpointCollection:
     :param lease: checked before each commit; None for who holds none
     :param clock: gives the present moment, aware
     :param provider_id: to :meth:`get` only this provider's; None for anyone's
+    :param lock_policy: until when new checkpoints are locked; None: as callers say
     """
 
     def __init__(
@@ -61,7 +66,10 @@ class CheckpointCollection:
         clock: Callable[[], datetime.datetime] = utc_now,
         *,
         provider_id: str | None = None,
+        lock_policy: LockPolicy | None = None,
     ) -> None:
+        #: Until when new checkpoints are locked.
+        self.lock_policy = lock_policy or LockPolicy()
         self._store = CheckpointStore(bank, lease, clock)
         self._provider_id = provider_id
 
@@ -81,6 +89,7 @@ class CheckpointCollection:
         checkpoint_id: str | None = None,
         copied_from: str | None = None,
         copied_from_provider: str | None = None,
+        locked_until: datetime.datetime | None = None,
     ) -> Checkpoint:
         """Make a checkpoint that this process works on.
 
@@ -92,6 +101,8 @@ class CheckpointCollection:
         :param checkpoint_id: letters, digits, ``-`` and ``_``; default a new UUID
         :param copied_from: the checkpoint that this one will be a copy of
         :param copied_from_provider: in whose bank that one is; None for this one's
+        :param locked_until: before when nobody may delete it once it is
+            ``available``; the provider's policy may make that later
         :raises InvalidInput: for an id that exists, or anything else of the above
         :raises LeaseLost: when this process may not commit
         """
@@ -104,6 +115,7 @@ class CheckpointCollection:
             checkpoint_id=checkpoint_id,
             copied_from=copied_from,
             copied_from_provider=copied_from_provider,
+            locked_until=locked_until,
         )
         store = self._store
         with store.exclusively(record.id):
@@ -118,6 +130,11 @@ class CheckpointCollection:
                 self._take_back(record)
                 raise
         return Checkpoint(store, record)
+
+    def asked_lock(self, extra_info: Any) -> datetime.datetime | None:
+        """Until when a caller wants a new checkpoint locked; see
+        :meth:`LockPolicy.asked`."""
+        return self.lock_policy.asked(extra_info, self._store.clock())
 
     def get(self, checkpoint_id: str) -> Checkpoint:
         """One checkpoint.
@@ -242,6 +259,7 @@ class CheckpointCollection:
         checkpoint_id: str | None,
         copied_from: str | None,
         copied_from_provider: str | None,
+        locked_until: datetime.datetime | None,
     ) -> CheckpointRecord:
         if status not in states.INITIAL:
             raise exception.InvalidInput(
@@ -270,6 +288,7 @@ class CheckpointCollection:
         kept = {name: plan.get(name) for name in _PLAN_FIELDS}
         kept["provider_id"] = kept["provider_id"] or provider_id
         now = self._store.clock().astimezone(datetime.UTC)
+        locks = [date for date in (locked_until, self.lock_policy.default(now)) if date]
         return CheckpointRecord(
             id=checkpoint_id,
             status=status,
@@ -282,6 +301,7 @@ class CheckpointCollection:
             extra_info=extra_info,
             copied_from=copied_from,
             copied_from_provider=copied_from_provider,
+            locked_until=format_seconds(max(locks)) if locks else None,
         )
 
     def _exists(self, checkpoint_id: str) -> bool:

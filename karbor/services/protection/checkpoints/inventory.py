@@ -8,9 +8,13 @@ as notes of a restore, are not in it.
 import dataclasses
 from typing import Any
 
+from karbor import exception
 from karbor.services.protection.bank.sections import BankSection
 from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.walking import Walk
+
+#: The folder of a checkpoint with a section for each resource.
+RESOURCE_DATA = "resource-data"
 
 _DATA = "/" + manifest.DATA
 _MANIFESTS = "/" + manifest.MANIFESTS
@@ -45,6 +49,22 @@ def take(section: BankSection) -> dict[str, ResourceInventory]:
         names = found.setdefault(resource_id, ResourceInventory())
         (names.streams if _MANIFESTS in key else names.objects).append(name)
     return found
+
+
+def read(
+    checkpoint_id: str, name: str | None, value: Any
+) -> dict[str, ResourceInventory]:
+    """As it was kept in the bank.
+
+    :param name: of its object
+    :raises CheckpointUnreadable: when it was not
+    """
+    try:
+        return from_json(value)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise exception.CheckpointUnreadable(
+            checkpoint_id=checkpoint_id, reason=f"its object {name}: {error!r}"
+        ) from error
 
 
 def to_json(inventory: dict[str, ResourceInventory]) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from typing import Any
 from karbor import exception
 from karbor.services.protection.bank import sealing
 from karbor.services.protection.checkpoints import legacy
-from karbor.services.protection.checkpoints.timestamps import parse_timestamp
+from karbor.services.protection.checkpoints.timestamps import (
+    parse_seconds,
+    parse_timestamp,
+)
 
 VERSION = "2.0"
 _STRINGS = (
@@ -27,6 +30,7 @@ _OPTIONAL_STRINGS = (
     "resource_graph",
     "resources_status",
     "inventory",
+    "locked_until",
 )
 
 
@@ -48,6 +52,9 @@ class CheckpointRecord:
         each resource
     :param inventory: the name of the object that holds the names of all that the
         resources keep, None before the checkpoint is ``available``
+    :param locked_until: before when nobody may delete it once it is ``available``, as
+        :func:`format_seconds` writes it; the bank may have a later date (see
+        :mod:`.locking`). None: it is not locked
     :param revision: how often the index was written; tells an old answer of the bank
         from the present one
     :param legacy: of a checkpoint of Karbor 1.x, what its index had that this one
@@ -70,6 +77,7 @@ class CheckpointRecord:
     resource_graph: str | None = None
     resources_status: str | None = None
     inventory: str | None = None
+    locked_until: str | None = None
     revision: int = 0
     legacy: Mapping[str, Any] | None = None
 
@@ -144,5 +152,10 @@ class CheckpointRecord:
             parse_timestamp(value["timestamp"])
         except ValueError:
             raise refuse(f"'timestamp' is {value['timestamp']!r}") from None
+        try:
+            if value.get("locked_until") is not None:
+                parse_seconds(value["locked_until"])
+        except ValueError:
+            raise refuse(f"'locked_until' is {value['locked_until']!r}") from None
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: item for name, item in value.items() if name in known})
