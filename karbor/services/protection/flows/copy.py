@@ -9,8 +9,9 @@ new one: nothing is written to the source's.
 
 from typing import Any
 
+from karbor import exception
 from karbor.common import constants
-from karbor.services.protection.flows import ending
+from karbor.services.protection.flows import completeness, ending
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.hooks import Step, operation_flow
 from karbor.services.protection.flows.inputs import OperationInputs
@@ -65,7 +66,14 @@ class CommitCopy(Step):
 
     def execute(self) -> None:
         self._live.check()
-        # Had a deletion begun, what was listed for the copy may not have been all.
-        self._live.checkpoint.reload()
+        source = self._live.checkpoint
+        # What the source had lost by now, or a deletion has begun to take, may not
+        # have been there to be copied.
+        for resource_id, key in completeness.lost(source):
+            raise exception.BankDataCorrupted(
+                reason=f"checkpoint {source.id} has lost {key} of resource "
+                f"{resource_id}, so that its copy is not whole"
+            )
+        source.reload()
         ending.saved_graph(self._live)
         self._live.target.transition(constants.CHECKPOINT_STATUS_AVAILABLE)

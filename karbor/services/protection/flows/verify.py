@@ -7,7 +7,9 @@ a reason for each resource. The checkpoint stays as it is.
 
 from typing import Any
 
-from karbor.services.protection.flows import ending
+from karbor import exception
+from karbor.common import constants
+from karbor.services.protection.flows import completeness, ending
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.hooks import Step, operation_flow
 from karbor.services.protection.flows.inputs import OperationInputs
@@ -52,7 +54,29 @@ class BeginVerifying(Step):
 
 
 class FinishVerifying(Step):
-    """Makes sure that no hook was left out because the operation was stopped."""
+    """Makes sure that nothing was left out: no hook because the operation was stopped,
+    and no object because nobody knows of it any more."""
 
     def execute(self) -> None:
-        self._live.check()
+        live = self._live
+        live.check()
+        missing: dict[str, list[str]] = {}
+        for resource_id, key in completeness.lost(live.checkpoint):
+            missing.setdefault(resource_id, []).append(key)
+        reasons = []
+        for work in live.works:
+            keys = missing.get(work.resource.id)
+            if not keys:
+                continue
+            reason = f"the bank has lost {', '.join(keys)} of checkpoint "
+            reason += f"{live.checkpoint.id}"
+            reasons.append(f"{work.resource}: {reason}")
+            if live.record is not None:
+                live.record.update_resource_status(
+                    work.resource.type,
+                    work.resource.id,
+                    constants.RESOURCE_STATUS_ERROR,
+                    reason,
+                )
+        if reasons:
+            raise exception.BankDataCorrupted(reason="; ".join(reasons))

@@ -401,3 +401,32 @@ def test_a_copy_is_copied_on_and_back_when_its_original_is_gone(running):
     # And does not go round and round.
     assert running.copy_plan(of_target, SOURCE) == []
     assert running.copy_plan(plan) == []
+
+
+def lose(running, provider_id, checkpoint_id, key):
+    section = running.checkpoint(provider_id, checkpoint_id).get_resource_bank_section(
+        DISK
+    )
+    section.delete_object(key)
+
+
+@pytest.mark.parametrize("key", ["metadata", ".streams/by-name/disk"])
+def test_a_source_that_has_lost_an_object_makes_no_copy(running, key):
+    plan = running.plan()
+    source_id = running.protected(plan, b"x" * CHUNK)
+    lose(running, SOURCE, source_id, key)
+    (pair,) = running.copy_plan(plan)
+    running.wait()
+    copy = running.checkpoint(TARGET, pair["checkpoint_copy_id"])
+    assert copy.status == "error"
+    assert f"{source_id} has lost {key} of resource {DISK}" in copy.status_reason
+
+
+def test_a_verification_finds_an_object_that_no_hook_asks_for(running):
+    source_id = running.protected(running.plan(), b"x" * CHUNK)
+    lose(running, SOURCE, source_id, "metadata")
+    record = running.verify(SOURCE, source_id)
+    assert record["status"] == "fail"
+    key = f"{disk_plugin.TYPE}#{DISK}"
+    assert record["resources_status"] == {key: "error"}
+    assert "lost metadata" in record["resources_reason"][key]
