@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from karbor import exception
 from karbor.services.protection.bank import keys
 from karbor.services.protection.bank.chunks.hashing import SHA256
+from karbor.services.protection.bank.streams import targets
 from karbor.services.protection.bank.streams.manifest import MANIFESTS, StreamInfo
 
 if TYPE_CHECKING:
@@ -92,6 +93,14 @@ class LegacyStreamReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         return b"".join(self)
+
+    def write_to(self, file: Any) -> None:
+        """As :meth:`StreamReader.write_to
+        <karbor.services.protection.bank.streams.reader.StreamReader.write_to>`."""
+        target = targets.FileTarget(file)
+        for piece in self:
+            target.write(piece)
+        target.finish()
 
     def __iter__(self) -> "LegacyStreamReader":
         return self

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from karbor.services.protection.bank.chunks.hashing import StreamHash
-from karbor.services.protection.bank.streams import manifest
+from karbor.services.protection.bank.streams import manifest, targets
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank.streams.stored import PlacedChunk, StoredStream
 
@@ -78,6 +78,24 @@ class StreamReader(io.RawIOBase):
 
     def readall(self) -> bytes:
         return b"".join(iter(self._next_piece, b""))
+
+    def write_to(self, file: Any) -> None:
+        """Write what is left of the stream into a file, and return when it is durable.
+
+        As :class:`~karbor.services.protection.bank.streams.targets.FileTarget` tells:
+        the fast way into a file or a device. After an error, a part is written.
+
+        :param file: open for writing, with a ``fileno()``
+        :raises OSError: when the file does not take it
+        """
+        if self.closed:
+            raise ValueError("read of a closed stream")
+        target = targets.FileTarget(file)
+        if self._current:
+            target.write(self._take(self.info.chunk_size))
+        while self._more():
+            target.write(self._next_chunk())
+        target.finish()
 
     def __iter__(self) -> "StreamReader":
         return self

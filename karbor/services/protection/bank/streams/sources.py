@@ -2,7 +2,10 @@
 """Whatever bytes come from, as something that fills buffers."""
 
 import abc
+import errno
 import io
+import os
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +26,13 @@ class Source(abc.ABC):
             filled += size
         return filled
 
+    def skip_zeros(self, size: int) -> int:
+        """Go past bytes that are known to be zero without a look at them.
+
+        :returns: how many; a multiple of ``size``
+        """
+        return 0
+
     @abc.abstractmethod
     def _take(self, view: memoryview) -> int:
         """Put from 1 to all bytes into ``view``; 0 at the end."""
@@ -40,6 +50,23 @@ class _ReadInto(Source):
                 f"buffer of {len(view)} bytes"
             )
         return size
+
+
+class _SparseFile(_ReadInto):
+    """A file whose filesystem tells where nothing is."""
+
+    def skip_zeros(self, size: int) -> int:
+        position = self._reader.tell()
+        descriptor = self._reader.fileno()
+        try:
+            data = os.lseek(descriptor, position, os.SEEK_DATA)
+        except OSError as error:
+            # ENXIO: there is no data any more. Others: it cannot tell.
+            end = os.fstat(descriptor).st_size
+            data = end if error.errno == errno.ENXIO else position
+        hole = max(0, data - position) // size * size
+        self._reader.seek(position + hole)
+        return hole
 
 
 class _Pieces(Source):
@@ -95,6 +122,10 @@ def open_source(source: Any) -> Source:
         return _Iterate(iter([source]))
     if isinstance(source, io.TextIOBase | str):
         raise TypeError("a stream is made of bytes, not of text")
+    if isinstance(source, io.FileIO) and stat.S_ISREG(
+        os.fstat(source.fileno()).st_mode
+    ):
+        return _SparseFile(source)
     if callable(getattr(source, "readinto", None)):
         return _ReadInto(source)
     if callable(getattr(source, "read", None)):
@@ -105,6 +136,10 @@ def open_source(source: Any) -> Source:
         "a stream comes from an object with read(size) or an iterable of bytes, not "
         f"from a {type(source).__name__}"
     )
+
+
+def _is_regular(file: io.FileIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def _as_view(piece: Any) -> memoryview:

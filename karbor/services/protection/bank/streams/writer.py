@@ -13,7 +13,6 @@ put by then is garbage: the collector's in a project's space, else deleted at on
 import contextlib
 import dataclasses
 import functools
-import itertools
 import queue
 import threading
 import uuid
@@ -181,20 +180,31 @@ class StreamWriter:
             raise self._failure
 
     def _feed(self, source: sources.Source, workers: ThreadPoolExecutor) -> None:
-        for index in itertools.count():
+        while True:
+            self._add_zeros(source.skip_zeros(self._options.chunk_size))
             buffer = self._take_buffer()
             if self._failure is not None:
                 return
             length = source.fill(memoryview(buffer))
             if not length:
                 return
+            filled = _Filled(self._chunk_count, buffer, length)
             self._length += length
             self._chunk_count += 1
-            filled = _Filled(index, buffer, length)
             future = workers.submit(self._store, filled)
             future.add_done_callback(functools.partial(self._done, filled))
             if length < len(buffer):
                 return
+
+    def _add_zeros(self, length: int) -> None:
+        """Add chunks of zeros that were not read."""
+        size = self._options.chunk_size
+        for _ in range(length // size):
+            self._pages.add(self._chunk_count, self._chunks.zeros(size))
+            self._length += size
+            self._chunk_count += 1
+        if length and self._progress is not None:
+            self._progress.advance(length)
 
     def _take_buffer(self) -> bytearray:
         with contextlib.suppress(queue.Empty):
