@@ -30,6 +30,7 @@ below real checkpoints, and calls the hooks as an operation does. Needs pytest.
 """
 
 import inspect
+import os
 import uuid
 
 import jsonschema
@@ -38,7 +39,9 @@ import pytest
 from karbor import exception
 from karbor.common import constants
 from karbor.context import RequestContext
+from karbor.services.protection.bank.chunks.keyring import DataKey, Keyring
 from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.progress import OperationProgress, ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS, Operation
@@ -52,6 +55,20 @@ SCHEMAS = (
     "get_verify_schema",
     "get_saved_info_schema",
 )
+
+
+class _OneKey(Keyring):
+    """A data key for every project."""
+
+    def __init__(self):
+        self._key = DataKey(uuid.uuid4().hex, os.urandom(32), os.urandom(32))
+
+    def active(self, project_id):
+        return self._key
+
+    def get(self, project_id, key_id):
+        assert key_id == self._key.id
+        return self._key
 
 
 class ProtectionConformance:
@@ -100,11 +117,17 @@ class ProtectionConformance:
         return Bank(MemoryBankPlugin())
 
     @pytest.fixture
-    def new_checkpoint(self, bank, context):
-        """Makes checkpoints."""
-        collection = CheckpointCollection(bank)
+    def other_bank(self):
+        """Where copies go to; encrypted, as the other is not."""
+        options = StreamOptions(chunk_size=64 * 1024, max_bytes_in_flight=1024 * 1024)
+        return Bank(MemoryBankPlugin(), options, _OneKey())
 
-        def make():
+    @pytest.fixture
+    def new_checkpoint(self, bank, context):
+        """Makes checkpoints, in the bank or in another one."""
+
+        def make(bank=bank):
+            collection = CheckpointCollection(bank)
             return collection.create(
                 {"id": str(uuid.uuid4()), "name": "plan", "resources": []},
                 provider_id=str(uuid.uuid4()),
@@ -284,6 +307,18 @@ class ProtectionConformance:
     ):
         self.need("copy")
         copied = new_checkpoint()
+        call("copy", protected, checkpoint_copy=copied, operation_log=None)
+        call("delete", protected, operation_log=None)
+        self.lose(resource)
+        new_id = restore(copied)
+        if self.keeps_data:
+            self.check_restored(resource, new_id)
+
+    def test_a_copy_in_another_bank_is_whole_there(
+        self, call, protected, restore, resource, new_checkpoint, other_bank
+    ):
+        self.need("copy")
+        copied = new_checkpoint(other_bank)
         call("copy", protected, checkpoint_copy=copied, operation_log=None)
         call("delete", protected, operation_log=None)
         self.lose(resource)

@@ -55,10 +55,13 @@ def copy_stream(
     :raises DataKeyUnavailable: when either bank is encrypted and has no key
     :raises BankException: when either bank fails
     """
-    stored = StoredStream(source, name)
     options = target.bank.stream_options
+    shares = source.bank.plugin is target.bank.plugin
+    # What both will share is checked as it is in the bank, and by no cache.
+    stored = StoredStream(source.uncached if shares else source, name)
+    shares = shares and stored.manifest.project_id == target.project_id
     if target.project_id is not None:
-        return _ChunkCopy(stored, target, options, progress).run()
+        return _ChunkCopy(stored, target, options, shares, progress).run()
     options = _with_chunks_of(stored.info, options)
     with StreamReader(source, name, options) as stream:
         return StreamWriter(target, name, options, progress).write(iter(stream))
@@ -119,6 +122,8 @@ class _ChunkCopy:
     """One attempt to copy a stream into a project's chunk space.
 
     Chunks are in memory only while one of the workers has them.
+
+    :param shares: source and target have one chunk space
     """
 
     def __init__(
@@ -126,6 +131,7 @@ class _ChunkCopy:
         stored: StoredStream,
         target: "BankSection",
         options: StreamOptions,
+        shares: bool,
         progress: "ResourceProgress | None",
     ) -> None:
         self._stored = stored
@@ -139,12 +145,7 @@ class _ChunkCopy:
         self._agrees = self._writer.hash.agrees_with(stored.hash)
         # Of chunks that both streams share none is moved, and so all are read, or
         # nothing would be checked.
-        theirs, own = stored.space.section, space.section
-        self._shares = (
-            self._agrees
-            and theirs.bank.plugin is own.bank.plugin
-            and theirs.prefix == own.prefix
-        )
+        self._shares = self._agrees and shares
 
     def run(self) -> manifest.StreamInfo:
         """

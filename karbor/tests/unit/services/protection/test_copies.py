@@ -371,14 +371,22 @@ def test_the_lease_on_the_targets_bank_is_what_counts(running, monkeypatch):
     lease = running.provider(TARGET).lease
     on_main = disk_plugin.CopyDisk.on_main
 
+    used = []
+
     def lose_it(self, *args, **kwargs):
         on_main(self, *args, **kwargs)
+        used.extend(
+            running.service._runner.is_using(running.provider(provider_id))
+            for provider_id in (SOURCE, TARGET, NOOP)
+        )
         monkeypatch.setattr(lease, "is_valid", lambda: False)
 
     monkeypatch.setattr(disk_plugin.CopyDisk, "on_main", lose_it)
     (pair,) = running.copy_plan(plan)
     running.wait()
     monkeypatch.undo()
+    # Neither's lease is given back when the providers are loaded anew meanwhile.
+    assert used == [True, True, False]
     # Whoever has the lease now ends it.
     assert running.status(TARGET, pair["checkpoint_copy_id"]) == "copying"
 

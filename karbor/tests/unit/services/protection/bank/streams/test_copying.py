@@ -7,6 +7,7 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oslo_config import cfg
 
 from karbor import exception
 from karbor.services.protection.bank.chunks.keyring import DataKey, Keyring
@@ -15,6 +16,7 @@ from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.streams.copying import UNFINISHED
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank.streams.stored import StoredStream
+from karbor.services.protection.bank_decorators.cache import CachingBank
 from karbor.services.protection.progress import OperationProgress, ResourceProgress
 from karbor.tests.fakes.bank import MemoryBankPlugin
 
@@ -239,6 +241,18 @@ def test_within_a_bank_all_is_read_and_nothing_is_put():
     assert not side.plugin.puts
     side.section().delete_all()
     assert read(side.section("b")) == data
+
+
+def test_within_a_bank_no_cache_hides_that_a_chunk_is_lost():
+    side = Side()
+    side.bank = Bank(
+        CachingBank(side.plugin, cfg.ConfigOpts()), side.bank.stream_options
+    )
+    side.section().write_stream(NAME, os.urandom(10 * CHUNK))
+    read(side.section())
+    del side.plugin.objects[side.chunks()[3]]
+    with pytest.raises(exception.BankDataCorrupted, match="lost"):
+        side.section().copy_to(side.section("b"))
 
 
 def test_within_a_bank_no_damaged_chunk_is_shared():
