@@ -316,8 +316,14 @@ def test_a_checkpoint_is_restored(service, karbor, checkpoint_id):
 
 
 def test_a_checkpoint_is_verified(karbor, checkpoint_id):
-    created = karbor.properties("verification-create", PROVIDER_ID, checkpoint_id)
+    depth = f"resource_type={IMAGE},depth=sample,sample_percent=5"
+    created = karbor.properties(
+        "verification-create", PROVIDER_ID, checkpoint_id, "--parameters", depth
+    )
     assert created["status"] == "in_progress"
+    assert json.loads(created["parameters"]) == {
+        IMAGE: {"depth": "sample", "sample_percent": "5"}
+    }
     assert karbor.properties("verification-show", created["id"]) == created
     rows = karbor.rows("verification-list", "--limit", "100")
     assert rows[created["id"]]["Checkpoint id"] == checkpoint_id
