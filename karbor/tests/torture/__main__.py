@@ -94,7 +94,9 @@ def main() -> int:
             summary = Torture(plan, folder, _progress).run()
             summaries.append(summary)
             if summary.failures:
-                sys.stderr.write(f"seed {seed} on {kind}: see {folder}\n")
+                sys.stderr.write(
+                    f"seed {seed} on {kind}: see {folder}: {summary.failures}\n"
+                )
             else:
                 shutil.rmtree(folder)
             if options.each:

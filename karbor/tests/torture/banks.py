@@ -12,6 +12,7 @@ from typing import Any
 from oslo_config import cfg
 
 from karbor.services.protection.bank.sections import Bank
+from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank_decorators.decorator import (
     Answer,
@@ -24,16 +25,22 @@ from karbor.services.protection.bank_plugins.file_system_bank_plugin import (
     FileSystemBankPlugin,
 )
 from karbor.tests.fakes.late_bank import LateBank, Lateness
-from karbor.tests.torture.content import BLOCK
+from karbor.tests.torture.content import BLOCK, RUN
 from karbor.tests.torture.store_server import RemoteStore
 
 FILE_SYSTEM = "filesystem"
 LATE = "late"
 KINDS = (FILE_SYSTEM, LATE)
 
+#: Small, so that little data is many objects; and some of it is inside of pages.
 OPTIONS = StreamOptions(
-    chunk_size=BLOCK, max_bytes_in_flight=3 * BLOCK, worker_threads=2
+    chunk_size=BLOCK,
+    max_bytes_in_flight=3 * BLOCK,
+    worker_threads=2,
+    inline_limit=100,
 )
+#: Chunks on a page: so few that pages are objects, too, and shared.
+PAGE_CHUNKS = RUN
 #: What the late bank does; seconds are real ones.
 LATENESS = Lateness(bound=0.3, step=0.0)
 
@@ -159,5 +166,6 @@ class Interrupted(BankDecorator):
 
 
 def bank_of(plugin: Any) -> Bank:
-    """A bank with small chunks."""
+    """A bank with small chunks and pages."""
+    manifest.PAGE_CHUNKS = PAGE_CHUNKS
     return Bank(plugin, OPTIONS)

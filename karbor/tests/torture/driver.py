@@ -93,18 +93,18 @@ class Child:
         self.kill_at: float | None = None
         self.resume_at: float | None = None
         self.may_die = False
+        self.is_killed = False
 
     def send(self, sent: signal.Signals) -> None:
         """Send it a signal; nothing when it is gone."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, sent)
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """Kill it, paused or not."""
-        self.may_die = True
+        self.is_killed = self.may_die = True
+        self.kill_at = None
         self.send(signal.SIGKILL)
-        self.process.join()
-        self.connection.close()
 
 
 class Torture:
@@ -128,6 +128,7 @@ class Torture:
         self._processes.set_forkserver_preload([worker.__name__])
         self._children: list[Child] = []
         self._spawned = 0
+        self._is_ending = False
         #: Committed, and nobody has said that it will delete it: id to project.
         self._expected: dict[str, str] = {}
         # Who deletes one may be heard before who has committed it.
@@ -151,8 +152,7 @@ class Torture:
                 if not self.summary.failures:
                     self.summary.failures += endgame.play(place)
             finally:
-                for child in self._children:
-                    child.end()
+                self._end_children()
         self.summary.seconds = time.monotonic() - began
         return self.summary
 
@@ -219,11 +219,17 @@ class Torture:
 
     def _hear(self, child: Child) -> None:
         """Take everything that a worker has said; notice when it is dead."""
-        try:
-            while child.connection.poll():
-                self._take(child, child.connection.recv())
-        except (EOFError, ConnectionResetError):
-            self._bury(child)
+        while not child.connection.closed and child.connection.poll():
+            try:
+                message = child.connection.recv()
+            except ConnectionResetError:
+                # It was killed before it read what it was told. That is reported
+                # once, and then come the messages that it had sent.
+                continue
+            except EOFError:
+                self._bury(child)
+            else:
+                self._take(child, message)
 
     def _take(self, child: Child, message: tuple[Any, ...]) -> None:
         match message:
@@ -232,9 +238,9 @@ class Torture:
             case ("done", action, outcome):
                 self.summary.actions += 1
                 self.summary.outcomes[f"{action}: {outcome}"] += 1
-                child.action = None
                 child.kill_at = child.resume_at = None
-                child.may_die = False
+                child.action = "end" if child.is_killed else None
+                child.may_die = child.is_killed
                 if self.summary.actions % 1000 == 0:
                     self._report(self.summary)
             case ("committed", project_id, checkpoint_id):
@@ -259,9 +265,11 @@ class Torture:
             self.summary.failures.append(
                 f"A worker died of itself ({child.process.exitcode}) in {child.action}."
             )
-        elif child.action not in (None, "begin", "stop"):
+        elif child.action not in (None, "begin", "stop", "end"):
             self.summary.actions += 1
             self.summary.outcomes[f"{child.action}: killed"] += 1
+        if self._is_ending:
+            return
         if child.process.exitcode == -signal.SIGKILL:
             self.summary.killed += 1
         else:
@@ -272,9 +280,7 @@ class Torture:
         now = time.monotonic()
         for child in list(self._children):
             if child.kill_at is not None and now >= child.kill_at:
-                child.kill_at = None
-                child.may_die = True
-                child.send(signal.SIGKILL)
+                child.kill()
             elif child.resume_at is not None and now >= child.resume_at:
                 child.send(signal.SIGCONT)
                 # Perhaps it has not yet come to the call at which it pauses.
@@ -344,13 +350,17 @@ class Torture:
     def _suspect(self, checkpoint_id: str, problem: str) -> None:
         """A failure, unless somebody has said that he deletes the checkpoint."""
         for child in list(self._children):
-            if not child.connection.closed and child.connection.poll():
-                self._hear(child)
+            self._hear(child)
         if checkpoint_id in self._expected:
             self.summary.failures.append(
                 f"Checkpoint {checkpoint_id}, which is committed: {problem}"
             )
 
     def _end_children(self) -> None:
+        """Kill all, and hear what they have said before."""
+        self._is_ending = True
         for child in list(self._children):
-            child.end()
+            child.kill()
+            while child in self._children:
+                child.process.join()
+                self._hear(child)

@@ -23,6 +23,7 @@ from karbor.services.protection.bank.leases import LeaseKeeper
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.checkpoints import states
 from karbor.services.protection.checkpoints.checkpoint import Checkpoint
+from karbor.services.protection.collection.collector import Collector
 from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.zombies import ZombieSweeper
 from karbor.tests.torture.banks import Interrupted, Place, bank_of
@@ -187,7 +188,10 @@ class Worker:
         return "failed" if swept.failed else "done"
 
     def _collect(self) -> str:
-        return "not there yet"
+        report = collector_of(self._checkpoints, self._place).step()
+        if report.findings:
+            return "findings"
+        return "done" if report.is_done else "to go on"
 
     def _any_checkpoint(self) -> Checkpoint | None:
         found = self._checkpoints.list(None, provider_id=PROVIDER, all_tenants=True)
@@ -225,6 +229,14 @@ def problem_of(checkpoint: Checkpoint) -> str | None:
         if data != content_of(checkpoint.project_id, checkpoint.id, name):
             return f"the content of {name} is another one"
     return None
+
+
+def collector_of(checkpoints: CheckpointCollection, place: Place) -> Collector:
+    """A collector of garbage; its settle time is that of the bank's lateness."""
+    return Collector(
+        checkpoints.store,
+        settle=datetime.timedelta(seconds=place.settle_seconds),
+    )
 
 
 def bytes_of(checkpoint: Checkpoint) -> int:
