@@ -85,8 +85,8 @@ class Collector:
         """
         report = Report()
         with self._cancellable(report):
-            self._step(report, begun=None)
             self._clear(report)
+            self._step(report, begun=None)
         return report
 
     def run(self, wait: Callable[[Report], None] | None = None) -> Report:
@@ -100,12 +100,13 @@ class Collector:
         """
         report = Report()
         begun: set[str] = set()
+        is_cleared = False
         with self._cancellable(report):
             while True:
                 report.begin_step()
+                # First, so that what leftovers refer to is collected as well.
+                is_cleared = is_cleared or self._clear(report)
                 self._step(report, begun)
-                if not report.has_progressed:
-                    self._clear(report)
                 if self._on_progress is not None:
                     self._on_progress(report)
                 if report.has_progressed:
@@ -149,9 +150,11 @@ class Collector:
                 project.id for project in projects if project.begins_again
             )
 
-    def _clear(self, report: Report) -> None:
-        if self._only_project is None:
-            Leftovers(self._store, self._rules(), report).clear()
+    def _clear(self, report: Report) -> bool:
+        """Clear leftovers away; whether none is to be looked at again."""
+        if self._only_project is not None:
+            return True
+        return Leftovers(self._store, self._rules(), report).clear()
 
     def _projects(self, report: Report) -> list[ProjectCollection]:
         """The projects of the bank, and which collections are under way in each."""

@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of checkpoints that no operation will ever end.
+"""What is left of checkpoints, and no operation will ever end.
 
-Three kinds, all made by a process that died or slept, none of which the sweep for
+Four kinds, all made by a process that died or slept, none of which the sweep for
 zombies finds:
 
 - a folder without an index: leftovers of a creation or a deletion, or what somebody
   wrote who woke up after the deletion;
 - a folder with nothing but an index, which no listing has: the index was written by
   somebody who woke up after the deletion;
+- an entry of a listing without a checkpoint;
 - a checkpoint in a working state that is in nobody's list of work in hand. It is put
   there, under its owner, and the sweep ends it when that one is dead.
 
 On a bank where what was done is seen at once, a look in the right order is proof: an
-operation is in the list of work in hand from before it makes the folder until after
-it has made it whole or taken it away. On others a folder must look so twice, the
+operation is in the list of work in hand from before it writes anything until after
+it has made it whole or taken it away. On others something must look so twice, the
 settle time apart.
 """
 
+import dataclasses
 import datetime
 import enum
+from collections.abc import Iterator
 
 from oslo_log import log as logging
 
@@ -38,7 +41,9 @@ from karbor.services.protection.collection.report import Report
 LOG = logging.getLogger(__name__)
 
 #: When each suspect was seen first; kept while there is any.
-SEEN = "/collections/leftovers"
+_SEEN_FOLDER = "/collections/"
+_SEEN_KEY = "leftovers"
+SEEN = _SEEN_FOLDER + _SEEN_KEY
 
 _ROOT = "/checkpoints/"
 
@@ -46,11 +51,30 @@ _ROOT = "/checkpoints/"
 class _Kind(enum.Enum):
     NO_INDEX = "it has no index"
     EMPTY = "it has nothing but an index, which no listing has"
+    LISTED = "a listing has it, and there is no such checkpoint"
     LOST_WORK = "nobody has it in work"
 
 
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class _Suspect:
+    """:param entry: a key of a listing; empty for the checkpoint's folder"""
+
+    checkpoint_id: str
+    entry: str = ""
+
+    def to_text(self) -> str:
+        return f"{self.checkpoint_id} {self.entry}".strip()
+
+    @classmethod
+    def from_text(cls, text: str) -> "_Suspect":
+        checkpoint_id, _, entry = text.partition(" ")
+        return cls(checkpoint_id, entry)
+
+
 class Leftovers:
-    """Finds these folders and clears them away. One thread.
+    """Finds these, and clears them away. One thread.
+
+    Memory: the ids of all checkpoints, 100 bytes each.
 
     :param report: of the whole bank
     """
@@ -58,36 +82,33 @@ class Leftovers:
     def __init__(self, store: CheckpointStore, rules: Rules, report: Report) -> None:
         self._store = store
         self._bank = store.bank
+        self._listings = store.indices.section
         self._rules = rules
         self._report = report
 
-    def clear(self) -> None:
-        """Look at every checkpoint's folder once.
+    def clear(self) -> bool:
+        """Look at every checkpoint's folder, and at the listings, once.
 
+        :returns: whether nothing of them is left
         :raises BankException: when the bank cannot be listed
         """
         suspects = self._suspects()
         at_work = {item.checkpoint_id for item in operations.in_hand(self._store)}
-        suspects = [name for name in suspects if name not in at_work]
+        suspects = [item for item in suspects if item.checkpoint_id not in at_work]
         seen = self._seen() if suspects or self._has_seen() else {}
         now = self._rules.clock()
-        waiting: dict[str, datetime.datetime] = {}
-        for checkpoint_id in suspects:
-            since = min(seen.get(checkpoint_id, now), now)
+        waiting: dict[_Suspect, datetime.datetime] = {}
+        for suspect in suspects:
+            since = min(seen.get(suspect, now), now)
             try:
-                kind = self._kind(checkpoint_id)
-                if kind is None:
-                    continue
-                if now < since + self._rules.settle:
-                    waiting[checkpoint_id] = since
-                    continue
-                self._treat(checkpoint_id, kind)
+                if not self._is_treated(suspect, now >= since + self._rules.settle):
+                    waiting[suspect] = since
             except exception.LeaseLost:
                 raise
             except exception.KarborException as error:
-                waiting[checkpoint_id] = since
+                waiting[suspect] = since
                 self._report.find(
-                    f"What is left of checkpoint {checkpoint_id} stays: {error}"
+                    f"What is left of checkpoint {suspect.checkpoint_id} stays: {error}"
                 )
         if waiting != seen:
             self._keep(waiting)
@@ -95,30 +116,44 @@ class Leftovers:
             until = since + self._rules.settle
             if until > now:
                 self._report.until = min(until, self._report.until or until)
+        return not waiting
 
-    def _suspects(self) -> list[str]:
-        """Checkpoints whose folders look so; and ends late commits on the way."""
-        suspects: list[str] = []
+    def _suspects(self) -> list[_Suspect]:
+        """What looks so; late commits are ended on the way."""
+        suspects: list[_Suspect] = []
+        present: set[str] = set()
+        for checkpoint_id, found in self._folders():
+            self._rules.go_on()
+            if INDEX in found:
+                present.add(checkpoint_id)
+            if self._is_suspect(checkpoint_id, found):
+                suspects.append(_Suspect(checkpoint_id))
+        # Listed after the folders: an entry is there before its checkpoint's folder.
+        for name in indices.LISTINGS:
+            for key in Walk(self._listings, f"{name}/"):
+                checkpoint_id = key.rpartition("@")[2]
+                if checkpoint_id != key and checkpoint_id not in present:
+                    suspects.append(_Suspect(checkpoint_id, key))
+        return suspects
+
+    def _folders(self) -> Iterator[tuple[str, set[str]]]:
+        """Each checkpoint's folder, with which of its two own objects it has, and
+        an empty text when it has others."""
         walk = Walk(self._bank, _ROOT)
         current: str | None = None
         found: set[str] = set()
-
-        def judge() -> None:
-            if current is not None and self._is_suspect(current, found):
-                suspects.append(current)
-
         for key in walk:
             checkpoint_id, _, rest = key.removeprefix(_ROOT).partition("/")
             if checkpoint_id != current:
-                judge()
+                if current is not None:
+                    yield current, found
                 current, found = checkpoint_id, set()
-                self._rules.go_on()
             found.add(rest if rest in (INDEX, tombstones.ABANDONED) else "")
-            if "" in found and (INDEX in found or rest > INDEX):
+            if rest > INDEX:
                 # All that matters of the folder has come.
                 walk.skip(f"{_ROOT}{checkpoint_id}")
-        judge()
-        return suspects
+        if current is not None:
+            yield current, found
 
     def _is_suspect(self, checkpoint_id: str, found: set[str]) -> bool:
         if INDEX not in found:
@@ -136,28 +171,22 @@ class Leftovers:
             return False
         return "" not in found or record.status in states.WORKING
 
-    def _kind(self, checkpoint_id: str) -> _Kind | None:
-        """What is wrong with a folder now; None when nothing is."""
-        try:
-            record = self._store.read_index(checkpoint_id)
-        except exception.CheckpointNotFound:
-            return _Kind.NO_INDEX
-        if record.status in states.WORKING:
-            return _Kind.LOST_WORK
-        section = self._store.section(checkpoint_id)
-        if set(section.list_objects(limit=3)) - {INDEX, tombstones.ABANDONED}:
-            return None
-        if any(
-            indices.is_there(self._store.indices.section, key)
-            for key in self._store.indices.all_keys_of(record)
-        ):
-            return None
-        return _Kind.EMPTY
+    def _is_treated(self, suspect: _Suspect, may_treat: bool) -> bool:
+        """Whether nothing is wrong with it any more.
 
-    def _treat(self, checkpoint_id: str, kind: _Kind) -> None:
+        :param may_treat: whether it has looked so for long enough
+        """
+        kind = self._kind(suspect)
+        if kind is None:
+            return True
+        if not may_treat:
+            return False
+        checkpoint_id = suspect.checkpoint_id
         self._store.check_lease()
         with self._store.exclusively(checkpoint_id):
-            if kind is _Kind.LOST_WORK:
+            if kind is _Kind.LISTED:
+                indices.delete_if_there(self._listings, suspect.entry)
+            elif kind is _Kind.LOST_WORK:
                 record = self._store.read_index(checkpoint_id)
                 self._store.indices.begin_work(
                     record, record.owner_id, self._rules.clock()
@@ -167,16 +196,40 @@ class Leftovers:
                 self._report.cleared.append(checkpoint_id)
         self._report.has_progressed = True
         LOG.info("Treated checkpoint %s as left over: %s", checkpoint_id, kind.value)
+        return True
+
+    def _kind(self, suspect: _Suspect) -> _Kind | None:
+        """What is wrong with it now; None when nothing is."""
+        try:
+            record = self._store.read_index(suspect.checkpoint_id)
+        except exception.CheckpointNotFound:
+            if not suspect.entry:
+                return _Kind.NO_INDEX
+            is_there = indices.is_there(self._listings, suspect.entry)
+            return _Kind.LISTED if is_there else None
+        if suspect.entry:
+            return None
+        if record.status in states.WORKING:
+            return _Kind.LOST_WORK
+        section = self._store.section(suspect.checkpoint_id)
+        if set(section.list_objects(limit=3)) - {INDEX, tombstones.ABANDONED}:
+            return None
+        if any(
+            indices.is_there(self._listings, key)
+            for key in self._store.indices.all_keys_of(record)
+        ):
+            return None
+        return _Kind.EMPTY
 
     def _has_seen(self) -> bool:
         return self._bank.list_objects(SEEN, limit=1) == [SEEN]
 
-    def _seen(self) -> dict[str, datetime.datetime]:
+    def _seen(self) -> dict[_Suspect, datetime.datetime]:
         try:
             value = sealing.unseal(self._bank.get_object(SEEN))
             return {
-                str(name): parse_timestamp(since)
-                for name, since in value["since"].items()
+                _Suspect.from_text(text): parse_timestamp(since)
+                for text, since in value["since"].items()
             }
         except exception.BankGetObjectFailed:
             return {}
@@ -184,9 +237,12 @@ class Leftovers:
             LOG.warning("The bank's %s is damaged, and is made anew: %s", SEEN, error)
             return {}
 
-    def _keep(self, waiting: dict[str, datetime.datetime]) -> None:
+    def _keep(self, waiting: dict[_Suspect, datetime.datetime]) -> None:
         if waiting:
-            since = {name: format_timestamp(at) for name, at in waiting.items()}
+            since = {
+                suspect.to_text(): format_timestamp(at)
+                for suspect, at in waiting.items()
+            }
             self._bank.update_object(SEEN, sealing.seal({"since": since}))
-        elif self._has_seen():
-            self._bank.delete_object(SEEN)
+        else:
+            indices.delete_if_there(self._bank.get_sub_section(_SEEN_FOLDER), _SEEN_KEY)
