@@ -342,7 +342,7 @@ class Torture:
             return f"it is '{checkpoint.status}': {checkpoint.status_reason}"
         if checkpoint.project_id != self._expected[checkpoint.id]:
             return f"it belongs to {checkpoint.project_id}"
-        problem = worker.problem_of(checkpoint)
+        problem = worker.problem_of(checkpoint, worker.read_chunks)
         self.summary.checked_checkpoints += 1
         self.summary.checked_bytes += worker.bytes_of(checkpoint)
         return problem
