@@ -10,14 +10,11 @@ from karbor.tests.torture import banks
 from karbor.tests.torture.driver import Plan, Torture
 
 
-@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("kind", banks.KINDS)
-def test_every_committed_checkpoint_reads_back_and_nothing_is_left(
-    tmp_path, kind, seed
-):
-    plan = Plan(seed, actions=200, kind=kind, workers=3, crash=0.05, pause=0.04)
+def test_every_committed_checkpoint_reads_back_and_nothing_is_left(tmp_path, kind):
+    plan = Plan(1, actions=150, kind=kind, workers=3, crash=0.05, pause=0.04)
     summary = Torture(plan, tmp_path).run()
     assert summary.failures == []
-    assert summary.actions >= 200
+    assert summary.actions >= 150
     assert summary.killed
     assert summary.checked_bytes

@@ -328,19 +328,19 @@ class Torture:
     def _check(self) -> None:
         """Read every committed checkpoint, byte for byte."""
         self.summary.checks += 1
-        for checkpoint_id in list(self._expected):
+        for checkpoint_id, project_id in list(self._expected.items()):
             try:
                 checkpoint = self._checkpoints.get(checkpoint_id)
-                problem = self._problem_of(checkpoint)
+                problem = self._problem_of(checkpoint, project_id)
             except exception.KarborException as error:
                 problem = f"{type(error).__name__}: {error}"
             if problem is not None:
                 self._suspect(checkpoint_id, problem)
 
-    def _problem_of(self, checkpoint: Checkpoint) -> str | None:
+    def _problem_of(self, checkpoint: Checkpoint, project_id: str) -> str | None:
         if checkpoint.status != states.AVAILABLE:
             return f"it is '{checkpoint.status}': {checkpoint.status_reason}"
-        if checkpoint.project_id != self._expected[checkpoint.id]:
+        if checkpoint.project_id != project_id:
             return f"it belongs to {checkpoint.project_id}"
         problem = worker.problem_of(checkpoint, worker.read_chunks)
         self.summary.checked_checkpoints += 1
