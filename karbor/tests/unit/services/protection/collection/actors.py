@@ -27,6 +27,8 @@ class Actor:
         self._calling = 0
         self._is_killed = False
         self.is_over = False
+        #: Whether it is paused right before it makes its checkpoint available.
+        self.pauses_at_commit = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -35,9 +37,13 @@ class Actor:
         self._work = work
         self._thread.start()
 
-    def call(self, function: Callable[[], Any]) -> Any:
+    def call(self, function: Callable[[], Any], commits: bool = False) -> Any:
         """Do one call of the bank, when it is let."""
         with self._changed:
+            if commits and self.pauses_at_commit:
+                self.pauses_at_commit = False
+                self._permits = 0
+                self._changed.notify_all()
             while not self._permits and not self._is_killed:
                 assert self._changed.wait(_PATIENCE)
             if self._is_killed:
@@ -102,7 +108,8 @@ class ActorsBank(BankPlugin, LeasePlugin):
         return self._wrapped.capabilities
 
     def update_object(self, key: str, value: Any, context: Any = None) -> None:
-        self._actor.call(lambda: self._wrapped.update_object(key, value))
+        commits = key.endswith("/index.json") and value["status"] == "available"
+        self._actor.call(lambda: self._wrapped.update_object(key, value), commits)
 
     def get_object(self, key: str, context: Any = None) -> Any:
         return self._actor.call(lambda: self._wrapped.get_object(key))

@@ -72,10 +72,12 @@ class House:
         self.checkpoints = CheckpointCollection(self.bank, None, self.clock)
         self.store = self.checkpoints.store
 
-    def begin(self, project="p1"):
+    def begin(self, project="p1", checkpoint_id=None):
         """A checkpoint that is in work."""
         plan = {"id": "plan", "name": "n", "resources": []}
-        return self.checkpoints.create(plan, provider_id="prov", project_id=project)
+        return self.checkpoints.create(
+            plan, provider_id="prov", project_id=project, checkpoint_id=checkpoint_id
+        )
 
     def write(self, checkpoint, contents, name="disk"):
         """Write the stream of one."""
@@ -87,9 +89,9 @@ class House:
         checkpoint.save_graph(ResourceGraph((), ()))
         checkpoint.transition("available")
 
-    def protect(self, contents, project="p1"):
+    def protect(self, contents, project="p1", checkpoint_id=None):
         """Make a checkpoint."""
-        checkpoint = self.begin(project)
+        checkpoint = self.begin(project, checkpoint_id)
         self.write(checkpoint, contents)
         self.end(checkpoint)
         return checkpoint

@@ -6,6 +6,7 @@ Whatever they do, what is committed reads back, and at the end nothing is left.
 
 import dataclasses
 import datetime
+import itertools
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,6 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from karbor.services.protection.bank.chunks import names
 from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.zombies import ZombieSweeper
@@ -49,6 +51,12 @@ def _few_chunks_on_a_page():
     before, manifest.PAGE_CHUNKS = manifest.PAGE_CHUNKS, 2
     yield
     manifest.PAGE_CHUNKS = before
+
+
+@pytest.fixture(autouse=True)
+def _names_in_order(monkeypatch):
+    numbers = itertools.count()
+    monkeypatch.setattr(names.secrets, "token_hex", lambda n: f"{next(numbers):012x}")
 
 
 class Providers:
@@ -117,19 +125,23 @@ class Processes(RuleBasedStateMachine):
         return len(self.living) < 5
 
     @precondition(_can_begin)
-    @rule(target=actors, contents=contents, again=contents, calls=calls)
-    def protect(self, contents, again, calls):
+    @rule(
+        target=actors,
+        contents=contents,
+        again=contents,
+        calls=calls,
+        pauses_at_commit=st.booleans(),
+    )
+    def protect(self, contents, again, calls, pauses_at_commit):
         """Make a checkpoint; its stream is written twice, as after a failure."""
         house, actor = self._house()
+        actor.pauses_at_commit = pauses_at_commit
         checkpoint_id = f"c{self.count}"
         self.expected[checkpoint_id] = data(again)
         self.protects[actor] = checkpoint_id
 
         def work():
-            plan = {"id": "plan", "name": "n", "resources": []}
-            checkpoint = house.checkpoints.create(
-                plan, provider_id="prov", project_id="p1", checkpoint_id=checkpoint_id
-            )
+            checkpoint = house.begin("p1", checkpoint_id)
             house.write(checkpoint, contents)
             house.write(checkpoint, again)
             house.end(checkpoint)
@@ -139,7 +151,8 @@ class Processes(RuleBasedStateMachine):
     @rule(contents=contents, steps=st.integers(0, 3))
     def make_garbage(self, contents, steps):
         """And begin to collect it."""
-        self.reader.delete(self.reader.protect(contents))
+        self.count += 1
+        self.reader.delete(self.reader.protect(contents, "p1", f"c{self.count}"))
         self.collect_at_once(steps)
 
     @precondition(lambda self: self._can_begin() and self._available())
