@@ -11,6 +11,7 @@ from typing import Any
 
 from karbor import exception
 from karbor.common import constants
+from karbor.services.protection.bank.depth import Depth, Level
 from karbor.services.protection.flows import completeness, ending
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.hooks import Step, operation_flow
@@ -69,10 +70,11 @@ class CommitCopy(Step):
         source = self._live.checkpoint
         # What the source had lost by now, or a deletion has begun to take, may not
         # have been there to be copied.
-        for resource_id, key in completeness.lost(source):
+        objects = Depth(Level.OBJECTS)
+        for lost in completeness.findings(source, lambda resource_id: objects):
             raise exception.BankDataCorrupted(
-                reason=f"checkpoint {source.id} has lost {key} of resource "
-                f"{resource_id}, so that its copy is not whole"
+                reason=f"checkpoint {source.id} has lost {lost.key} of resource "
+                f"{lost.resource_id}, so that its copy is not whole"
             )
         source.reload()
         ending.saved_graph(self._live)

@@ -9,6 +9,8 @@ from typing import Any
 
 from karbor import exception
 from karbor.common import constants
+from karbor.resource import Resource
+from karbor.services.protection.bank.depth import Depth, Level
 from karbor.services.protection.flows import completeness, ending
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.hooks import Step, operation_flow
@@ -55,28 +57,44 @@ class BeginVerifying(Step):
 
 class FinishVerifying(Step):
     """Makes sure that nothing was left out: no hook because the operation was stopped,
-    and no object because nobody knows of it any more."""
+    and no object because no hook asks for it."""
 
     def execute(self) -> None:
         live = self._live
         live.check()
-        missing: dict[str, list[str]] = {}
-        for resource_id, key in completeness.lost(live.checkpoint):
-            missing.setdefault(resource_id, []).append(key)
-        reasons = []
+        depths = {
+            work.resource.id: _depth_of(live, work.resource) for work in live.works
+        }
+        everything = Depth(Level.FULL)
+        found: dict[str, list[str]] = {}
+        for finding in completeness.findings(
+            live.checkpoint, lambda resource_id: depths.get(resource_id, everything)
+        ):
+            found.setdefault(finding.resource_id, []).append(str(finding))
+        if not found:
+            return
         for work in live.works:
-            keys = missing.get(work.resource.id)
-            if not keys:
-                continue
-            reason = f"the bank has lost {', '.join(keys)} of checkpoint "
-            reason += f"{live.checkpoint.id}"
-            reasons.append(f"{work.resource}: {reason}")
-            if live.record is not None:
+            reasons = found.get(work.resource.id)
+            if reasons and live.record is not None:
                 live.record.update_resource_status(
                     work.resource.type,
                     work.resource.id,
                     constants.RESOURCE_STATUS_ERROR,
-                    reason,
+                    "; ".join(reasons),
                 )
-        if reasons:
-            raise exception.BankDataCorrupted(reason="; ".join(reasons))
+        told = "; ".join(
+            f"resource {resource_id}: {'; '.join(reasons)}"
+            for resource_id, reasons in found.items()
+        )
+        raise exception.BankDataCorrupted(
+            reason=f"checkpoint {live.checkpoint.id}: {told}"
+        )
+
+
+def _depth_of(live: LiveOperation, resource: Resource) -> Depth:
+    """How deep a verification of one resource goes, as far as its plugin says it."""
+    try:
+        return Depth.from_parameters(live.parameters_of(resource))
+    except exception.InvalidInput:
+        # The plugin has another meaning for these words.
+        return Depth(Level.FULL)
