@@ -13,6 +13,7 @@ import collections
 import json
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 from typing import Any
@@ -83,6 +84,8 @@ def main() -> int:
     )
     parser.add_argument("--each", action="store_true", help="print each seed's summary")
     options = parser.parse_args()
+    # Workers, some of them paused, are ended on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     kinds = banks.KINDS if options.bank == "both" else (options.bank,)
     summaries = []
     for seed in options.seeds:
