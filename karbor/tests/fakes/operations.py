@@ -124,7 +124,7 @@ class Lease:
     def is_valid(self):
         return self.valid
 
-    def check(self):
+    def check(self, held_for=0.0):
         if not self.valid:
             raise exception.LeaseLost(owner_id="owner-1", reason="a test took it")
 

@@ -2,7 +2,9 @@
 """Leases: their windows, and the thread that keeps one alive."""
 
 import dataclasses
+import math
 import threading
+import time
 from typing import Any
 
 from oslo_config import cfg
@@ -17,6 +19,8 @@ LOG = logging.getLogger(__name__)
 DEFAULT_RENEW_WINDOW = 120
 # A renewal that failed is tried again after this part of the renew window.
 _RETRY_PART = 8
+# Goes on while the machine sleeps, as the clocks of others do.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 # How long stopping waits for a renewal that hangs in the store.
 _STOP_SECONDS = 10.0
 
@@ -118,6 +122,11 @@ class LeaseKeeper:
         self._renew_window = float(
             getattr(plugin, "lease_renew_window", None) or DEFAULT_RENEW_WINDOW
         )
+        # How long others believe in it, less what its owner keeps back.
+        self._good_for = float(
+            getattr(plugin, "lease_expire_window", math.inf)
+        ) - float(getattr(plugin, "lease_validity_window", 0.0))
+        self._held_since = self._written = 0.0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._problem = "it was never acquired"
@@ -129,6 +138,7 @@ class LeaseKeeper:
         """
         if self._plugin is None or self._thread is not None:
             return
+        self._held_since = self._written = _now()
         self._plugin.acquire_lease()
         self._problem = "it was not renewed in time"
         self._stopping.clear()
@@ -174,15 +184,33 @@ class LeaseKeeper:
             return True
         return self._is_held() and self._plugin.check_lease_validity()
 
-    def check(self) -> None:
+    def check(self, held_for: float = 0.0) -> None:
         """Stop an owner that may no longer commit.
 
+        :param held_for: seconds for which the lease must have been held without a
+            break: somebody who saw a break may take over what was begun before it at
+            any time, also when the lease is renewed since
         :raises LeaseLost: saying why
         """
+        reason = None
         if not self.is_valid():
+            reason = self._problem
+        elif self._was_broken(held_for):
+            reason = "it had expired, and was renewed too late, since the work began"
+        if reason is not None:
             raise exception.LeaseLost(
-                owner_id=self._owner.get_owner_id(), reason=self._problem
+                owner_id=self._owner.get_owner_id(), reason=reason
             )
+
+    def _was_broken(self, held_for: float) -> bool:
+        if self._plugin is None:
+            return False
+        # A renewal that is on its way tells of a break only when it has ended: what
+        # was written last is read before what it changes first.
+        present, written = _now(), self._written
+        return present - written > self._good_for or (
+            held_for > present - self._held_since
+        )
 
     def _is_held(self) -> bool:
         return self._thread is not None and not self._stopping.is_set()
@@ -191,6 +219,7 @@ class LeaseKeeper:
         pause = self._renew_window
         failures = 0
         while not self._stopping.wait(pause):
+            begun = _now()
             try:
                 plugin.renew_lease()
             # Whatever a third party's plugin raises, the next renewal may succeed.
@@ -209,6 +238,11 @@ class LeaseKeeper:
                     error,
                 )
             else:
+                ended = _now()
+                # Others may have seen it expire, before it was renewed.
+                if ended - self._written > self._good_for:
+                    self._held_since = ended
+                self._written = begun
                 if failures:
                     LOG.info(
                         "The lease of owner %s is renewed again after %d failures",
@@ -218,3 +252,7 @@ class LeaseKeeper:
                     failures = 0
                 self._problem = "it was not renewed in time"
                 pause = self._renew_window
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)

@@ -75,13 +75,20 @@ class CheckpointStore:
             f"checkpoints/{checkpoint_id}", project_id=project_id
         )
 
-    def check_lease(self) -> None:
+    def check_lease(self, making: CheckpointRecord | None = None) -> None:
         """Make sure that this process may still commit.
 
+        :param making: a checkpoint that this process makes, and that others may give
+            up at any time when they have once seen the lease expire since it began
         :raises LeaseLost: when another process may take its work over
         """
-        if self._lease is not None:
+        if self._lease is None:
+            return
+        if making is None:
             self._lease.check()
+            return
+        age = self.clock() - parse_timestamp(making.timestamp)
+        self._lease.check(held_for=max(0.0, age.total_seconds()))
 
     def is_owner_alive(self, owner_id: str) -> bool:
         """Whether an owner holds a lease, this process among them.
@@ -158,7 +165,7 @@ class CheckpointStore:
             checkpoint or ended its state
         :raises CheckpointNotFound, CheckpointUnreadable: as :meth:`read`
         """
-        self.check_lease()
+        self.check_lease(believed if believed.status in states.INITIAL else None)
         present = self.read(believed.id)
         if present.revision < believed.revision:
             return believed
@@ -222,7 +229,7 @@ class CheckpointStore:
         :raises BankException: when it could be neither confirmed nor taken back
         """
         try:
-            self.check_lease()
+            self.check_lease(committed)
             self.check_working(committed)
             if not self.is_abandoned(committed.id):
                 return

@@ -2,6 +2,7 @@
 """Leases: their windows, and the thread that keeps one."""
 
 import threading
+import time
 import types
 
 import pytest
@@ -177,3 +178,43 @@ def test_a_plugin_without_leases_is_always_valid():
     keeper.check()
     keeper.stop()
     assert keeper.is_valid()
+
+
+class SlowBank(RenewedBank):
+    """Renews when a test lets it, and answers as a store does whose lease lasts."""
+
+    lease_renew_window = 0.01
+    lease_expire_window = 0.4
+    lease_validity_window = 0.1
+
+    def __init__(self):
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.renewed = threading.Semaphore(0)
+
+    def renew_lease(self):
+        self.gate.wait()
+        self.renewed.release()
+
+
+def test_a_lease_that_was_renewed_too_late_is_lost_for_what_began_before():
+    bank = SlowBank()
+    keeper = LeaseKeeper(bank)
+    keeper.start()
+    began = time.monotonic()
+    bank.renewed.acquire()
+    keeper.check(held_for=0.0)
+    bank.gate.clear()
+    time.sleep(bank.lease_expire_window)
+    with pytest.raises(exception.LeaseLost, match="expired"):
+        keeper.check(held_for=0.0)
+    bank.gate.set()
+    # The second of these begins when all is known of the late one.
+    for _ in range(3):
+        bank.renewed.acquire()
+    keeper.check()
+    keeper.check(held_for=0.0)
+    with pytest.raises(exception.LeaseLost, match="since the work began"):
+        keeper.check(held_for=time.monotonic() - began)
+    keeper.stop()

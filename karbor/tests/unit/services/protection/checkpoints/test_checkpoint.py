@@ -50,7 +50,7 @@ class Lease:
     def __init__(self):
         self.is_lost = False
 
-    def check(self):
+    def check(self, held_for=0.0):
         if self.is_lost:
             raise exception.LeaseLost(owner_id="owner-1", reason="the test took it")
 

@@ -142,7 +142,7 @@ class ActorsLease:
     def __init__(self, plugin: ActorsBank) -> None:
         self._plugin = plugin
 
-    def check(self) -> None:
+    def check(self, held_for: float = 0.0) -> None:
         """:raises LeaseLost: when others count it as dead"""
         if not self._plugin.check_lease_validity():
             raise exception.LeaseLost(
