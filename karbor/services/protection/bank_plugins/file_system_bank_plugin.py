@@ -28,7 +28,7 @@ from karbor.services.protection.bank_plugin import (
     BankPlugin,
     LeasePlugin,
 )
-from karbor.services.protection.bank_plugins.file_system import files, values
+from karbor.services.protection.bank_plugins.file_system import files, mounts, values
 from karbor.services.protection.bank_plugins.file_system.batch import FileSystemBatch
 from karbor.services.protection.bank_plugins.file_system.listing import (
     Listing,
@@ -63,6 +63,15 @@ OPTS = [
         "service deletes or replaces them. What was locked stays locked when this is "
         "turned off again. Needs a filesystem that has flock, on every machine that "
         "shares it. It does not hold back who can write to the folder without Karbor.",
+    ),
+    cfg.StrOpt(
+        "file_system_bank_strong_read",
+        default="auto",
+        choices=["auto", "yes", "no"],
+        help="Whether every service sees at once what another has written, so that "
+        "garbage is collected without waiting. 'auto' finds it on a local disk, and "
+        "not on NFS or another shared filesystem. Say 'no' where this machine exports "
+        "the folder to other machines whose services use it.",
     ),
     *LEASE_OPTS,
 ]
@@ -130,6 +139,10 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
                 f"nothing can be written below {os.fsdecode(path)!r}: "
                 f"{error.strerror or error} ({os.fsdecode(error.filename or b'')})",
             ) from error
+        strong_read = options.file_system_bank_strong_read
+        self._has_strong_read = strong_read == "yes" or (
+            strong_read == "auto" and mounts.is_local(path)
+        )
         if removed:
             LOG.info(
                 "Removed %d temporary files of writers that died below %s.",
@@ -141,7 +154,11 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
     def capabilities(self) -> BankCapabilities:
         # link(2) and O_EXCL are atomic on every POSIX filesystem, NFS since version 3.
         # A strong read is not: the clients of NFS keep what they have read for a while.
-        return BankCapabilities(atomic_create=True, object_lock=self._can_lock)
+        return BankCapabilities(
+            atomic_create=True,
+            strong_read=self._has_strong_read,
+            object_lock=self._can_lock,
+        )
 
     def update_object(
         self, key: str, value: Any, context: RequestContext | None = None
