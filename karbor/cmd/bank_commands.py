@@ -9,7 +9,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-from karbor.cmd import key_commands, lock_commands, providers
+from karbor.cmd import garbage_commands, key_commands, lock_commands, providers
 from karbor.services.protection.administration.bench import Bench
 from karbor.services.protection.administration.check import BankCheck
 from karbor.services.protection.administration.depth import Depth, Level
@@ -194,6 +194,7 @@ def add_commands(subparsers: Any) -> None:
     )
     key_commands.add_commands(add)
     lock_commands.add_commands(add)
+    garbage_commands.add_commands(add)
 
 
 def _bank(conf: cfg.ConfigOpts) -> Bank:

@@ -19,6 +19,7 @@ from karbor.services.protection.bank.streams import options as stream_options
 from karbor.services.protection.checkpoints import lock_policy
 from karbor.services.protection.client_factory import CLIENT_MODULES
 from karbor.services.protection.clients import restore_target, sessions
+from karbor.services.protection.collection import options as garbage_options
 from karbor.services.protection.flows import runner
 
 Options = Sequence[tuple[str | None, list[Any]]]
@@ -64,6 +65,7 @@ def list_provider_opts() -> Options:
         provider_file.GROUP: list(provider_file.PROVIDER_OPTS),
         encryption_options.GROUP: list(encryption_options.OPTS),
         lock_policy.GROUP: list(lock_policy.OPTS),
+        garbage_options.GROUP: list(garbage_options.OPTS),
     }
     for point in metadata.entry_points(group="karbor.protections"):
         plugin = importlib.import_module(point.load().__module__)

@@ -23,6 +23,8 @@ from karbor.services.protection.bank_decorators.loading import decorate
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.checkpoints.lock_policy import GROUP as LOCK_GROUP
 from karbor.services.protection.checkpoints.lock_policy import LockPolicy
+from karbor.services.protection.collection.options import GROUP as GARBAGE_GROUP
+from karbor.services.protection.collection.options import GarbageOptions
 from karbor.services.protection.provider_file import (
     ProviderFailure,
     ProviderFile,
@@ -77,6 +79,8 @@ class Provider:
             provider_id=file.id,
             lock_policy=self._read(LOCK_GROUP, LockPolicy.from_conf),
         )
+        #: When the bank is collected.
+        self.garbage = self._read(GARBAGE_GROUP, GarbageOptions.from_conf)
 
     def __repr__(self) -> str:
         return f"<Provider {self.id} {self.name}>"

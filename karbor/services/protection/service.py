@@ -16,6 +16,7 @@ from karbor.common import config, constants
 from karbor.context import get_admin_context
 from karbor.db.database import Database
 from karbor.services.protection.admission import Admission
+from karbor.services.protection.collection.background import BackgroundCollection
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.runner import REVERT_TIME, OperationRunner
 from karbor.services.protection.manager import ProtectionManager, UnknownMethods
@@ -71,7 +72,7 @@ def longest_stop(conf: cfg.ConfigOpts) -> int:
     A process that is killed before gives no lease back, and others wait until it
     expires before they end what was left.
     """
-    return int(conf.drain_timeout + REVERT_TIME + 2 * _CLOSE_TIME + _RELEASE_TIME)
+    return int(conf.drain_timeout + REVERT_TIME + 3 * _CLOSE_TIME + _RELEASE_TIME)
 
 
 class ProtectionService:
@@ -93,6 +94,7 @@ class ProtectionService:
         self.database = Database(conf)
         self.providers = ProviderRegistry(conf)
         self.protectables = ProtectableRegistry(conf)
+        self._collection = BackgroundCollection(self.providers)
         self._runner = OperationRunner(
             conf,
             Environment(
@@ -100,6 +102,7 @@ class ProtectionService:
                 protectables=self.protectables,
                 database=self.database,
                 conf=conf,
+                note_deleted=self._collection.note_deleted,
             ),
         )
         self._endpoint = ProtectionManager(
@@ -137,6 +140,7 @@ class ProtectionService:
             target=self._periodic.start, name="periodic", daemon=True
         )
         self._periodic_thread.start()
+        self._collection.start()
         LOG.info(
             "Protection service %s serves %d providers on topic %s",
             self._conf.host,
@@ -155,6 +159,7 @@ class ProtectionService:
         """
         self._is_stopping = True
         self._silence()
+        self._collection.stop()
         drained = self._runner.drain(self._conf.drain_timeout)
         if not drained:
             LOG.warning(

@@ -45,7 +45,8 @@ class Collector:
     :param store: the bank's checkpoints; its lease, if it has one, is checked before
         anything is deleted
     :param settle: how long to wait between the phases; None: not at all on a bank
-        that promises strong read, :data:`DEFAULT_SETTLE` on others
+        that promises strong read, ``late_settle`` on others
+    :param late_settle: see there
     :param max_names: that may be condemned in a project at once; as many are in the
         memory of this process, 150 bytes each
     :param is_cancelled: asked often, from this thread
@@ -59,6 +60,7 @@ class Collector:
         store: CheckpointStore,
         *,
         settle: datetime.timedelta | None = None,
+        late_settle: datetime.timedelta = DEFAULT_SETTLE,
         max_names: int = condemned.MAX_NAMES,
         is_cancelled: Callable[[], bool] = _never,
         on_progress: Callable[[Report], None] | None = None,
@@ -68,6 +70,7 @@ class Collector:
         self._store = store
         self._bank = store.bank.uncached
         self._settle = settle
+        self._late_settle = late_settle
         self._max_names = max_names
         self._is_cancelled = is_cancelled
         self._on_progress = on_progress
@@ -178,7 +181,7 @@ class Collector:
         settle = self._settle
         if settle is None:
             is_strong = self._bank.plugin.capabilities.strong_read
-            settle = datetime.timedelta(0) if is_strong else DEFAULT_SETTLE
+            settle = datetime.timedelta(0) if is_strong else self._late_settle
         return Rules(
             settle=settle,
             max_names=self._max_names,

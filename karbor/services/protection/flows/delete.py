@@ -61,4 +61,6 @@ class PurgeCheckpoint(Step):
 
     def execute(self) -> None:
         self._live.check()
-        self._live.checkpoint.purge()
+        checkpoint = self._live.checkpoint
+        checkpoint.purge()
+        self._live.house.note_deleted(checkpoint.provider_id, checkpoint.project_id)
