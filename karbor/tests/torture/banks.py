@@ -11,6 +11,8 @@ from typing import Any
 
 from oslo_config import cfg
 
+from karbor.services.protection.bank.encryption.bank_keyring import BankKeyring
+from karbor.services.protection.bank.encryption.key_file import KeyFile
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams import manifest
 from karbor.services.protection.bank.streams.options import StreamOptions
@@ -53,12 +55,14 @@ class Place:
     :param path: its folder, or the socket of its server
     :param lease_seconds: how long a lease is good that is not renewed
     :param settle_seconds: how long a collector waits until what it reads is true
+    :param master_keys: the file of the master keys; None: nothing is encrypted
     """
 
     kind: str
     path: str
     lease_seconds: float = 1.2
     settle_seconds: float = 0.0
+    master_keys: str | None = None
 
     @property
     def bound_seconds(self) -> float:
@@ -80,6 +84,14 @@ class Place:
                 RemoteStore(self.path), lease_seconds=self.lease_seconds, skew=skew
             )
         return _LocalBank.opened(self, skew)
+
+    def bank(self, plugin: Any) -> Bank:
+        """The bank over one of its plugins, with small chunks and pages."""
+        manifest.PAGE_CHUNKS = PAGE_CHUNKS
+        keyring = None
+        if self.master_keys is not None:
+            keyring = BankKeyring(Bank(plugin), KeyFile(self.master_keys))
+        return Bank(plugin, OPTIONS, keyring)
 
     def exact_plugin(self) -> BankPlugin:
         """The bank as it really is, for who checks."""
@@ -163,9 +175,3 @@ class Interrupted(BankDecorator):
         if is_hit and self._after:
             os.kill(os.getpid(), self._signal)
         return answer
-
-
-def bank_of(plugin: Any) -> Bank:
-    """A bank with small chunks and pages."""
-    manifest.PAGE_CHUNKS = PAGE_CHUNKS
-    return Bank(plugin, OPTIONS)

@@ -13,7 +13,7 @@ from karbor.services.protection.checkpoints.checkpoint import Checkpoint
 from karbor.services.protection.collection.report import Report
 from karbor.services.protection.zombies import ZombieSweeper
 from karbor.tests.torture import worker
-from karbor.tests.torture.banks import LATENESS, Place, bank_of
+from karbor.tests.torture.banks import LATENESS, Place
 
 #: Collecting what a run has left waits a few times for what is late, and ends.
 COLLECTED_SECONDS = 120.0
@@ -22,7 +22,7 @@ COLLECTED_SECONDS = 120.0
 def play(place: Place) -> list[str]:
     """What is wrong; an empty list when nothing is."""
     time.sleep(place.lease_seconds + 2 * LATENESS.bound)
-    checkpoints = CheckpointCollection(bank_of(place.exact_plugin()))
+    checkpoints = CheckpointCollection(place.bank(place.exact_plugin()))
     _rebuild_index(checkpoints)
     swept = ZombieSweeper(
         worker.Providers(checkpoints), safe_age=datetime.timedelta(0)

@@ -28,7 +28,7 @@ from karbor.services.protection.checkpoints.checkpoint import Checkpoint
 from karbor.services.protection.collection.collector import Collector
 from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.zombies import ZombieSweeper
-from karbor.tests.torture.banks import Interrupted, Place, bank_of
+from karbor.tests.torture.banks import Interrupted, Place
 from karbor.tests.torture.content import PROJECTS, RESOURCES, blocks_of, content_of
 
 PROVIDER = "provider"
@@ -65,7 +65,7 @@ class Worker:
         self._interrupted = Interrupted(place.plugin(skew))
         self._lease = LeaseKeeper(self._interrupted)
         self._checkpoints = CheckpointCollection(
-            bank_of(self._interrupted), self._lease, self._clock
+            place.bank(self._interrupted), self._lease, self._clock
         )
 
     def run(self) -> None:
