@@ -13,6 +13,7 @@ from oslo_log import log as logging
 from oslo_utils import uuidutils
 
 from karbor import exception
+from karbor.services.protection.checkpoints import lock_policy
 from karbor.services.protection.plugin_loading import PluginNotUsable
 
 LOG = logging.getLogger(__name__)
@@ -176,6 +177,25 @@ class ProviderFile:
         """The names of the options that the file has in a group, known or not."""
         return list(_groups_in(self.path).get(group, {}))
 
+    def check_names(self, group: str, options: Iterable[cfg.Opt]) -> None:
+        """For a group where a misspelt option is worse than a provider that does not
+        load: a limit would not hold, data not be encrypted or locked.
+
+        :raises ProviderLoadFailed: naming an option that the group does not have
+        """
+        known = [option.name for option in options]
+        for name in self.options_of(group):
+            if name.replace("-", "_") in {one.replace("-", "_") for one in known}:
+                continue
+            close = difflib.get_close_matches(name, known, n=1)
+            meant = f"; did you mean '{close[0]}'?" if close else "."
+            raise exception.ProviderLoadFailed(
+                path=self.path,
+                option=f"[{group}] {name}",
+                reason=f"there is no such option{meant} The group has "
+                f"{', '.join(known)}",
+            )
+
     def _check(self) -> None:
         required = {
             "id": self.id,
@@ -198,6 +218,7 @@ class ProviderFile:
             raise self.failed(
                 "bank_decorator", "one of its lines is empty; take it out"
             )
+        self.check_names(lock_policy.GROUP, lock_policy.OPTS)
 
     def _hint(self, option: str) -> str:
         """What the file has in place of an option that it lacks."""

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put the decorators that a provider's file names around its bank."""
 
-import difflib
-
-from karbor import exception
 from karbor.services.protection import plugin_loading
 from karbor.services.protection.bank_decorators.decorator import BankDecorator
 from karbor.services.protection.bank_plugin import BankPlugin
@@ -29,26 +26,9 @@ def _decorated(plugin: BankPlugin, name: str, file: ProviderFile) -> BankPlugin:
             raise plugin_loading.PluginNotUsable(
                 f"'{name}' names {decorator.__name__}, which is no BankDecorator"
             )
-        _check_names(decorator, file)
+        if decorator.group is not None:
+            file.check_names(decorator.group, decorator.opts)
         made: BankPlugin = plugin_loading.construct(name, decorator, plugin, file.conf)
     except plugin_loading.PluginNotUsable as error:
         raise file.unusable(OPTION, error) from error.__cause__
     return made
-
-
-def _check_names(decorator: type[BankDecorator], file: ProviderFile) -> None:
-    """A limit that is misspelt would not hold, and nobody would know."""
-    group = decorator.group
-    if group is None:
-        return
-    known = [opt.name for opt in decorator.opts]
-    for name in file.options_of(group):
-        if name.replace("-", "_") not in {option.replace("-", "_") for option in known}:
-            close = difflib.get_close_matches(name, known, n=1)
-            meant = f"; did you mean '{close[0]}'?" if close else ""
-            raise exception.ProviderLoadFailed(
-                path=file.path,
-                option=f"[{group}] {name}",
-                reason=f"there is no such option{meant} The group has "
-                f"{', '.join(known)}",
-            )

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the keyring that a provider's file asks for."""
 
-import difflib
 import os
 from typing import TYPE_CHECKING
 
@@ -58,7 +57,7 @@ def is_enabled(file: "ProviderFile") -> bool:
     :raises ProviderLoadFailed: when its group cannot be read
     """
     options.register_opts(file.conf)
-    _check_names(file)
+    file.check_names(options.GROUP, options.OPTS)
     try:
         return bool(file.conf[options.GROUP].enabled)
     except ValueError as error:
@@ -72,7 +71,7 @@ def load_master_keys(file: "ProviderFile", *, making: bool = False) -> MasterKey
     :raises ProviderLoadFailed: naming the file, the option and the reason
     """
     options.register_opts(file.conf)
-    _check_names(file)
+    file.check_names(options.GROUP, options.OPTS)
     group = file.conf[options.GROUP]
     try:
         kind, path, key_id = group.key_manager, group.key_file, group.master_key_id
@@ -107,20 +106,6 @@ def load_master_keys(file: "ProviderFile", *, making: bool = False) -> MasterKey
     except exception.MasterKeyUnavailable as error:
         raise _unusable(file, error) from error
     return WithKeyFile(manager, KeyFile(path)) if path else manager
-
-
-def _check_names(file: "ProviderFile") -> None:
-    """A misspelt option would leave data unencrypted, and nobody would know."""
-    known = [opt.name for opt in options.OPTS]
-    for name in file.options_of(options.GROUP):
-        if name.replace("-", "_") not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            meant = f"; did you mean '{close[0]}'?" if close else "."
-            raise _wrong(
-                file,
-                name,
-                f"there is no such option{meant} The group has {', '.join(known)}",
-            )
 
 
 def _unusable(

@@ -10,6 +10,7 @@ from oslo_config import cfg
 from stevedore import extension
 
 from karbor import exception
+from karbor.services.protection.checkpoints.lock_policy import LockPolicy
 from karbor.services.protection.provider import ProviderRegistry
 from karbor.tests.fakes import distribution
 from karbor.tests.fakes.protection import IMAGE, OPTIONS
@@ -280,6 +281,16 @@ MISTAKES = {
         "[bank_streams]",
         "chunk_size",
     ),
+    "a lock that is misspelt": (
+        {"[file_system": "[bank_lock]\nday = 30\n[file_system"},
+        "[bank_lock] day",
+        "there is no such option; did you mean 'days'? The group has days, max_days",
+    ),
+    "a lock of no number of days": (
+        {"[file_system": "[bank_lock]\ndays = many\n[file_system"},
+        "[bank_lock]",
+        "many",
+    ),
     "a bank without a path": (
         {"file_system_bank_path": "file_system_bank_pth"},
         "[file_system_bank_plugin]/file_system_bank_path",
@@ -534,3 +545,11 @@ def test_reloading_takes_the_lease_of_what_is_new(registry, write):
     write()
     registry.reload()
     assert registry.get(ID).lease.is_valid()
+
+
+def test_a_provider_locks_what_its_file_says(registry, write):
+    write(replace={"[file_system": "[bank_lock]\ndays = 30\n[file_system"})
+    write("b.conf", provider_id=OTHER_ID)
+    registry.load()
+    assert registry.get(ID).checkpoints.lock_policy == LockPolicy(30, 366)
+    assert registry.get(OTHER_ID).checkpoints.lock_policy == LockPolicy(0, 366)
