@@ -16,9 +16,9 @@ from karbor.common import config, constants
 from karbor.context import get_admin_context
 from karbor.db.database import Database
 from karbor.services.protection.admission import Admission
-from karbor.services.protection.collection.background import BackgroundCollection
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.runner import REVERT_TIME, OperationRunner
+from karbor.services.protection.garbage import BackgroundCollection
 from karbor.services.protection.manager import ProtectionManager, UnknownMethods
 from karbor.services.protection.orphans import OrphanReaper
 from karbor.services.protection.protectable_registry import ProtectableRegistry

@@ -23,8 +23,10 @@ from hypothesis.stateful import (
 
 from karbor.services.protection.bank.chunks import names
 from karbor.services.protection.bank.streams import manifest
+from karbor.services.protection.bank_plugin import BankCapabilities
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.zombies import ZombieSweeper
+from karbor.tests.fakes.late_bank import LateBank, Lateness, LateStore
 from karbor.tests.unit.services.protection.collection.actors import (
     Actor,
     ActorsBank,
@@ -78,8 +80,7 @@ class Processes(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.plugin = StrongBank("reader")
-        self.clock = Clock()
+        self.make_bank()
         self.dead_owners = set()
         #: A checkpoint's id to what its stream has.
         self.expected = {}
@@ -91,10 +92,19 @@ class Processes(RuleBasedStateMachine):
         self.reader = House(self.plugin, self.clock, SMALL)
         self.plugin.dead_owners = self.dead_owners
 
+    def make_bank(self):
+        """Set the bank as it really is, and the clock."""
+        self.plugin = StrongBank("reader")
+        self.clock = Clock()
+
+    def bank_of(self, owner_id):
+        """The bank as a process sees it."""
+        return self.plugin
+
     def _house(self):
         self.count += 1
         actor = Actor(f"owner-{self.count}")
-        plugin = ActorsBank(self.plugin, actor, self.dead_owners)
+        plugin = ActorsBank(self.bank_of(actor.name), actor, self.dead_owners)
         house = House(plugin, self.clock, SMALL)
         house.checkpoints = CheckpointCollection(
             house.bank, ActorsLease(plugin), self.clock
@@ -115,6 +125,8 @@ class Processes(RuleBasedStateMachine):
         if actor in self.living:
             self.living.remove(actor)
         checkpoint_id = self.protects.pop(actor, None)
+        if actor.error is not None:
+            self.dead_owners.add(actor.name)
         if actor.error is None and checkpoint_id not in (None, *self.doomed):
             self.promised.add(checkpoint_id)
         if isinstance(actor.error, AssertionError | TypeError | AttributeError):
@@ -251,7 +263,7 @@ class Processes(RuleBasedStateMachine):
         """Sweep, delete everything, and collect."""
         house = House(self.plugin, self.clock, SMALL)
         self.dead_owners |= {f"owner-{n}" for n in range(1, self.count + 1)}
-        for _ in range(4):
+        for _ in range(12):
             self.clock.advance(hours=2)
             ZombieSweeper(Providers(house.checkpoints)).sweep()
             for key in house.bank.list_objects("/checkpoints/"):
@@ -263,10 +275,59 @@ class Processes(RuleBasedStateMachine):
         assert report.is_done, report
 
 
-TestProcesses = Processes.TestCase
-TestProcesses.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
+class SecondsClock:
+    """The moments of a late store's clock."""
+
+    begin = datetime.datetime(2026, 11, 20, 12, tzinfo=datetime.UTC)
+
+    def __init__(self, seconds):
+        self._seconds = seconds
+
+    def __call__(self):
+        return self.begin + datetime.timedelta(seconds=self._seconds())
+
+    def advance(self, **how_long):
+        self._seconds.advance(datetime.timedelta(**how_long).total_seconds())
+
+
+class _ExactBank(LateBank):
+    """The bank as it really is; with the leases of the machine."""
+
+    dead_owners = frozenset()
+
+    def check_lease_existence(self, owner_id):
+        return owner_id not in self.dead_owners
+
+
+class LateProcesses(Processes):
+    """The same with a bank that lists late, gives old values, fails and times out."""
+
+    settle = datetime.timedelta(seconds=15)
+
+    def make_bank(self):
+        self.late = LateStore(Lateness(), seed=1)
+        self.clock = SecondsClock(self.late.clock)
+        self.plugin = _ExactBank(
+            self.late.exact(), "reader", capabilities=BankCapabilities(strong_read=True)
+        )
+
+    def bank_of(self, owner_id):
+        return LateBank(self.late, owner_id)
+
+    @rule(seconds=st.integers(1, 40))
+    def pass_time(self, seconds):
+        """Some of what is late is seen."""
+        self.clock.advance(seconds=seconds)
+
+
+SETTINGS = settings(
+    max_examples=25,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+TestProcesses = Processes.TestCase
+TestProcesses.settings = SETTINGS
+TestLateProcesses = LateProcesses.TestCase
+TestLateProcesses.settings = SETTINGS

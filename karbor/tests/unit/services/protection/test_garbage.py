@@ -6,8 +6,8 @@ import datetime
 import pytest
 
 from karbor import exception
-from karbor.services.protection.collection.background import BackgroundCollection
 from karbor.services.protection.collection.options import GarbageOptions
+from karbor.services.protection.garbage import BackgroundCollection
 from karbor.tests.unit.services.protection.collection.house import House
 
 OPTIONS = GarbageOptions(
