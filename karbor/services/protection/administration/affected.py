@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who needs a chunk that is damaged."""
 
+import itertools
 from collections.abc import Iterator
 
 from karbor import exception
@@ -9,7 +10,7 @@ from karbor.services.protection.administration.checking import (
     SeenPages,
     raise_if_away,
 )
-from karbor.services.protection.administration.findings import Finding, Kind
+from karbor.services.protection.administration.findings import KEPT, Finding, Kind
 from karbor.services.protection.administration.listings import (
     checkpoint_ids,
     is_in_work,
@@ -67,7 +68,7 @@ class Affected:
             before = state_of(self._store, checkpoint_id)
             if isinstance(before, CheckpointRecord) and is_in_work(self._store, before):
                 return []
-            found = list(self._findings(checkpoint_id))
+            found = list(itertools.islice(self._findings(checkpoint_id), KEPT))
             if not found or state_of(self._store, checkpoint_id) == before:
                 return found
         self._checking.report.unchecked.append(
@@ -107,7 +108,7 @@ class Affected:
             return
         prefix = stored.space.section.prefix
         for number, page in enumerate(stored.manifest.pages):
-            if self._clean.get(page.ref.name) is not None:
+            if self._clean.get(prefix, page.ref.name) is not None:
                 continue
             try:
                 chunks = stored.page(number, heal=True)
@@ -122,4 +123,4 @@ class Affected:
             ]
             yield from hits
             if not hits:
-                self._clean.add(page.ref.name, b"")
+                self._clean.add(prefix, page.ref.name, b"")

@@ -49,20 +49,23 @@ class SeenPages:
     def __init__(self) -> None:
         self._seen: collections.OrderedDict[str, bytes] = collections.OrderedDict()
 
-    def get(self, name: str | None) -> bytes | None:
-        """What was noted of a page; None when it is to be read."""
-        found = None if name is None else self._seen.get(name)
-        if found is not None and name is not None:
-            self._seen.move_to_end(name)
-        return found
+    def get(self, space: str, name: str | None) -> bytes | None:
+        """What was noted of a page; None when it is to be read.
 
-    def add(self, name: str | None, digest: bytes) -> None:
-        """
+        :param space: prefix of the chunk space
         :param name: None for a page that is in the manifest, and not remembered
+        """
+        if name is None or space + name not in self._seen:
+            return None
+        self._seen.move_to_end(space + name)
+        return self._seen[space + name]
+
+    def add(self, space: str, name: str | None, digest: bytes) -> None:
+        """
         :param digest: what it adds to the digest of its stream
         """
         if name is not None:
-            self._seen[name] = digest
+            self._seen[space + name] = digest
             if len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
 

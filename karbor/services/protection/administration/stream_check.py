@@ -54,6 +54,7 @@ class StreamCheck:
             return None
         self._checking.report.streams += 1
         whole = StreamHash(stored.hash)
+        space = stored.space.section.prefix
         is_whole = True
         for number, page in enumerate(stored.manifest.pages):
             self._checking.tick()
@@ -61,7 +62,7 @@ class StreamCheck:
             self._checking.needed.add(
                 stored.space, page.ref, stored.manifest.key_id, is_read=True
             )
-            digest = self._checking.pages.get(page.ref.name)
+            digest = self._checking.pages.get(space, page.ref.name)
             if digest is None:
                 digest = self._look_at(stored, number, whole)
             if digest is None:
@@ -95,7 +96,7 @@ class StreamCheck:
                 self._read(stored, placed, key)
         digest = whole.of_page(placed.chunk.digest for placed in chunks)
         if is_sound:
-            self._checking.pages.add(ref.name, digest)
+            self._checking.pages.add(stored.space.section.prefix, ref.name, digest)
         return digest
 
     def _read_page(
