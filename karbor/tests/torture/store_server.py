@@ -5,7 +5,9 @@ What a client that is killed has asked for is done all the same, and no client t
 paused keeps another one waiting.
 """
 
+import multiprocessing
 import multiprocessing.connection
+import os
 import pathlib
 import threading
 import time
@@ -15,7 +17,8 @@ from karbor.tests.fakes.late_bank import Lateness, LateStore, StoreFailed
 
 
 def serve(address: str, lateness: Lateness, seed: int) -> None:
-    """Serve one store until the process is ended."""
+    """Serve one store until the process, or its parent, is ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     store = LateStore(lateness, seed, time.monotonic)
     views = {True: store.exact(), False: store}
     # Moved to its place when it listens, so that clients need not try again.
@@ -27,6 +30,13 @@ def serve(address: str, lateness: Lateness, seed: int) -> None:
             threading.Thread(
                 target=_answer, args=(views, connection), daemon=True
             ).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
 
 
 def _answer(views: dict[bool, LateStore], connection: Any) -> None:
