@@ -5,9 +5,6 @@ whatever has its content anywhere, and a check tells exactly what is lost."""
 import hashlib
 import itertools
 import random
-import shutil
-import tempfile
-from pathlib import Path
 from unittest import mock
 
 from hypothesis import settings
@@ -28,10 +25,11 @@ from karbor.services.protection.bank.chunks import damaged, names
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank.streams.stored import StoredStream
+from karbor.services.protection.bank_plugin import BankCapabilities
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.collection.collector import Collector
 from karbor.services.protection.graph import ResourceGraph
-from karbor.tests.fakes.file_system_bank import file_system_bank
+from karbor.tests.fakes.bank import MemoryBankPlugin
 from karbor.tests.unit.services.protection.administration.conftest import hours_later
 
 CHUNK = 1024
@@ -42,9 +40,18 @@ OPTIONS = StreamOptions(
 PIECES = [random.Random(number).randbytes(CHUNK) for number in range(4)]
 CONTENTS = {hashlib.sha256(piece).hexdigest(): piece for piece in PIECES}
 PROJECT = "project-1"
+FOLDER = f"/chunks/{PROJECT}/"
 HARMS = ["flip", "cut", "remove"]
 
 volumes = st.lists(st.integers(0, len(PIECES) - 1), min_size=1, max_size=4)
+
+
+class StrongBank(MemoryBankPlugin):
+    """Tells what it has, at once."""
+
+    @property
+    def capabilities(self):
+        return BankCapabilities(strong_read=True)
 
 
 class Suffixes:
@@ -58,14 +65,12 @@ class Suffixes:
 
 
 class RepairMachine(RuleBasedStateMachine):
-    """The truth is what the files say, read without any code that is tested but the
+    """The truth is what the bank has, read without any code that is tested but the
     names of objects."""
 
     def __init__(self):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
-        self.plugin = file_system_bank(self.folder)
-        self.data = self.folder / "karbor" / "chunks" / PROJECT / "data"
+        self.plugin = StrongBank()
         self.made = {}
         self.pages = {}
         self.listed = {}
@@ -75,7 +80,6 @@ class RepairMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.suffixes.stop()
-        shutil.rmtree(self.folder)
 
     @property
     def bank(self):
@@ -120,16 +124,16 @@ class RepairMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.objects())
     @rule(data=st.data(), how=st.sampled_from(HARMS))
     def harm(self, data, how):
-        path = data.draw(st.sampled_from(self.objects()))
-        content = path.read_bytes()
+        name = data.draw(st.sampled_from(self.objects()))
+        key = FOLDER + names.key(name)
+        content = bytearray(self.plugin.objects[key])
         if how == "remove":
-            path.unlink()
+            del self.plugin.objects[key]
         elif how == "cut":
-            path.write_bytes(content[: len(content) // 2])
+            self.plugin.objects[key] = bytes(content[: len(content) // 2])
         else:
-            place = len(content) * 3 // 4
-            flipped = bytes([content[place] ^ 1])
-            path.write_bytes(content[:place] + flipped + content[place + 1 :])
+            content[len(content) * 3 // 4] ^= 1
+            self.plugin.objects[key] = bytes(content)
 
     @rule()
     def collect(self):
@@ -137,12 +141,12 @@ class RepairMachine(RuleBasedStateMachine):
 
     @rule()
     def repair(self):
-        before = {path.name for path in self.objects_that_are_sound()}
+        before = set(self.objects_that_are_sound())
         sound = {names.parse(name).digest for name in before}
         needed = self.needed(sound)
         lost = {name for name in needed if names.parse(name).digest not in sound}
         done = BankRepair(self.bank, clock=hours_later()).run()
-        after = {path.name for path in self.objects_that_are_sound()}
+        after = set(self.objects_that_are_sound())
         assert after == before | (needed - lost)
         assert done.healed == len(after - before)
         assert not done.problems
@@ -151,9 +155,8 @@ class RepairMachine(RuleBasedStateMachine):
             BankCheck(self.bank, Depth(Level.FULL), clock=hours_later()).run(), lost
         )
         # Nothing that can be found is relied on and spoilt.
-        listed = {path.name for path in self.objects()}
         space = self.bank.chunk_space(PROJECT).section
-        assert damaged.load(space) == listed - after
+        assert damaged.load(space) == {*self.objects()} - after
 
     def agrees(self, report, lost):
         """A report names who needs what is lost, and nothing else."""
@@ -177,7 +180,7 @@ class RepairMachine(RuleBasedStateMachine):
                 .get(checkpoint_id)
                 .get_resource_bank_section("v1", is_writable=False)
             )
-            there = {path.name for path in self.objects_that_are_sound()}
+            there = set(self.objects_that_are_sound())
             try:
                 with section.open_stream("disk") as stream:
                     assert stream.read() == content
@@ -197,26 +200,27 @@ class RepairMachine(RuleBasedStateMachine):
         return found
 
     def objects(self):
-        return sorted(self.data.glob("*/*"))
+        keys = self.plugin.list_objects(FOLDER + names.DATA)
+        return [key.rpartition("/")[2] for key in keys]
 
     def objects_that_are_sound(self):
         """By their content, which is not compressed in the case of chunks; a page is
         sound when it is as it was when it was seen first."""
-        for path in self.objects():
-            digest = names.parse(path.name).digest
-            content = path.read_bytes()
+        for name in self.objects():
+            digest = names.parse(name).digest
+            content = self.plugin.objects[FOLDER + names.key(name)]
             if digest in CONTENTS:
-                if content.endswith(CONTENTS[digest]) and len(content) == CHUNK + 24:
-                    yield path
-            elif content == self.page(path.name, content):
-                yield path
+                if content.endswith(CONTENTS[digest]) and len(content) == CHUNK + 16:
+                    yield name
+            elif content == self.page(digest, content):
+                yield name
 
-    def page(self, name, content):
-        """The first content that was seen of a page, by its digest."""
-        return self.pages.setdefault(names.parse(name).digest, content)
+    def page(self, digest, content):
+        """The first content that was seen of a page."""
+        return self.pages.setdefault(digest, content)
 
 
 RepairMachine.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=15, deadline=None
+    max_examples=30, stateful_step_count=25, deadline=None
 )
 TestRepair = RepairMachine.TestCase
