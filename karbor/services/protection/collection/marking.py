@@ -52,6 +52,7 @@ class Marks:
         self._projects = frozenset(projects)
         self._names = NameSpill()
         self._seen: set[str] = set()
+        self._is_taken = False
         #: Why a project must not be collected, for people.
         self.blocked: dict[str, str] = {}
 
@@ -88,10 +89,16 @@ class Marks:
             elif _MANIFESTS in key:
                 go_on()
                 self._read(folder, key, go_on)
+        self._is_taken = True
 
     def part(self, project_id: str, name: str) -> NameSet:
         """The names that are referred to in a project, or those of them that begin
-        as a name does."""
+        as a name does.
+
+        :raises LookupError: when it was not looked at: nothing would be referred to
+        """
+        if not self._is_taken or project_id not in self._projects:
+            raise LookupError(f"what project {project_id} needs was not looked at")
         return self._names.part(project_id, name)
 
     def _open(self, checkpoint_id: str) -> _Folder:

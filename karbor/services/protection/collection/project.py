@@ -76,6 +76,7 @@ class ProjectCollection:
         self._deleter = deleter
         self._whole = report
         self._under_way = list(state.read_all(space))
+        self._looking: frozenset[str] = frozenset()
         #: Whether a collection has just ended, and there was more than it could take.
         self.begins_again = False
 
@@ -109,9 +110,18 @@ class ProjectCollection:
     def wants_marks(self, operations: Sequence[Operation]) -> bool:
         """Whether a look at all that is referred to lets it go on.
 
+        That is decided here for :meth:`advance` as well: a time that comes between the
+        two finds no marks.
+
         :param operations: that are at work now, listed after this was made
         """
-        return any(self._looks(item, operations) for item in self._under_way)
+        self._looking = frozenset(
+            item.id
+            for item in self._under_way
+            if item.phase in (Phase.BEGUN, Phase.QUIET)
+            and self._is_ready(item, operations)
+        )
+        return bool(self._looking)
 
     def advance(self, operations: Sequence[Operation], marks: Marks) -> None:
         """Let each collection go on by one phase, if it can.
@@ -127,7 +137,7 @@ class ProjectCollection:
     def _advance(
         self, item: Collection, operations: Sequence[Operation], marks: Marks
     ) -> None:
-        if self._looks(item, operations):
+        if item.id in self._looking:
             if self.id in marks.blocked:
                 self._whole.find(
                     f"Project {self.id} is not collected: {marks.blocked[self.id]}"
@@ -136,7 +146,9 @@ class ProjectCollection:
                 self._condemn(item, marks)
             else:
                 self._delete(item, marks)
-        elif not self._is_ready(item, operations):
+        elif item.phase in (Phase.BEGUN, Phase.QUIET) or not self._is_ready(
+            item, operations
+        ):
             self._tell_waiting(item, operations)
         elif item.phase is Phase.CONDEMNED:
             self._go_over(item, Phase.WAITING, operations=self._mine(operations))
@@ -144,12 +156,6 @@ class ProjectCollection:
             self._go_over(item, Phase.QUIET, operations=())
         else:
             self._forget(item)
-
-    def _looks(self, item: Collection, operations: Sequence[Operation]) -> bool:
-        """Whether its next step is a look at all that is referred to."""
-        return item.phase in (Phase.BEGUN, Phase.QUIET) and self._is_ready(
-            item, operations
-        )
 
     def _is_ready(self, item: Collection, operations: Sequence[Operation]) -> bool:
         """Whether what it waits for has come."""

@@ -11,6 +11,7 @@ from karbor.services.protection.bank.chunks import condemned, damaged, names
 from karbor.services.protection.bank.streams import writer
 from karbor.services.protection.collection import project as project_module
 from karbor.services.protection.collection import spill
+from karbor.services.protection.collection.marking import Marks
 from karbor.tests.fakes.bank import MemoryBankPlugin
 from karbor.tests.unit.services.protection.collection.house import (
     OPTIONS,
@@ -457,3 +458,40 @@ def test_progress_is_told(house):
     ).run()
 
     assert phases == ["condemned", "waiting", "quiet", "deleted", None, None]
+
+
+def test_time_that_comes_while_others_are_looked_at_deletes_nothing(monkeypatch):
+    house = House()
+    collector = house.collector(settle=datetime.timedelta(hours=1))
+    house.delete(house.protect("ab"))
+    assert collector.step().projects["p1"].phase == "condemned"
+    working = house.begin()
+    with monkeypatch.context() as patch:
+        # As a writer that began before.
+        patch.setattr(house.bank.condemned_names, "load", lambda _: condemned.NOTHING)
+        house.write(working, "ab")
+    house.clock.advance(hours=1)
+    assert collector.step().projects["p1"].phase == "waiting"
+    house.end(working)
+    assert collector.step().projects["p1"].phase == "quiet"
+    house.protect("xy", "p2")
+    take = Marks.take
+
+    def slow_take(self, go_on):
+        take(self, go_on)
+        house.clock.advance(hours=1)
+
+    monkeypatch.setattr(Marks, "take", slow_take)
+    collector.step()
+
+    assert house.read(working) == data("ab")
+
+
+def test_marks_that_were_not_taken_say_nothing(house):
+    with Marks(house.store, {"p1"}) as marks:
+        with pytest.raises(LookupError, match="p1"):
+            marks.part("p1", "ab")
+        marks.take(lambda: None)
+        assert "ab" not in marks.part("p1", "ab")
+        with pytest.raises(LookupError, match="p2"):
+            marks.part("p2", "ab")
