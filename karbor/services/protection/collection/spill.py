@@ -2,7 +2,6 @@
 """Sets of names that are larger than memory may be: kept in files by first digits."""
 
 import bisect
-import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -39,18 +38,19 @@ class _Files:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._count = 0
+        self._counts: dict[str, int] = {}
         self._is_split = False
 
     def add(self, names: list[str]) -> None:
-        self._count += len(names)
-        if not self._is_split and self._count <= SMALL:
+        count = self._counts.get("all", 0) + len(names)
+        if not self._is_split and count <= SMALL:
             self._append("all", names)
             return
         if not self._is_split:
             self._is_split = True
             names = [*self._read("all"), *names]
             (self._folder / "all").unlink(missing_ok=True)
+            self._counts = {}
         parts: dict[str, list[str]] = {}
         for name in names:
             parts.setdefault(name[:_PREFIX], []).append(name)
@@ -67,11 +67,19 @@ class _Files:
         self._folder.mkdir(exist_ok=True)
         with (self._folder / part).open("a", encoding="ascii") as file:
             file.writelines(f"{name}\n" for name in names)
+        self._counts[part] = self._counts.get(part, 0) + len(names)
 
     def _read(self, part: str) -> list[str]:
-        with contextlib.suppress(FileNotFoundError):
-            return (self._folder / part).read_text(encoding="ascii").splitlines()
-        return []
+        count = self._counts.get(part, 0)
+        if not count:
+            return []
+        found = (self._folder / part).read_text(encoding="ascii").splitlines()
+        if len(found) != count:
+            # Whoever cleans temporary folders up must not decide what is garbage.
+            raise OSError(
+                f"{self._folder / part} has {len(found)} names instead of {count}"
+            )
+        return found
 
 
 class NameSpill:

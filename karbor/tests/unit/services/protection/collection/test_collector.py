@@ -3,6 +3,7 @@
 
 import dataclasses
 import datetime
+import tempfile
 
 import pytest
 
@@ -495,3 +496,19 @@ def test_marks_that_were_not_taken_say_nothing(house):
         assert "ab" not in marks.part("p1", "ab")
         with pytest.raises(LookupError, match="p2"):
             marks.part("p2", "ab")
+
+
+@pytest.mark.parametrize("is_cut", [False, True], ids=["deleted", "cut"])
+def test_what_was_marked_and_is_lost_is_no_garbage(tmp_path, monkeypatch, is_cut):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with spill.NameSpill() as names_seen:
+        names_seen.add("p1", "ab")
+        assert "ab" in names_seen.part("p1", "ab")
+        names_seen.add("p1", "cd")
+        (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+        if is_cut:
+            file.write_bytes(b"")
+        else:
+            file.unlink()
+        with pytest.raises(OSError, match=r"instead of 2|No such file"):
+            names_seen.part("p1", "ab")
