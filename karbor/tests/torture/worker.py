@@ -222,9 +222,12 @@ def read_stream(section: BankSection) -> bytes:
 
 
 def read_chunks(section: BankSection) -> bytes:
-    """The same chunk by chunk, without threads: four times as fast."""
+    """The same without threads, four times as fast, and from no other copy of a chunk
+    than the one that was referred to."""
     stored = StoredStream(section, "disk")
-    return b"".join(stored.read(placed) for placed in stored.chunks())
+    return b"".join(
+        stored.read(placed, heal=False) for placed in stored.chunks(heal=False)
+    )
 
 
 def problem_of(
