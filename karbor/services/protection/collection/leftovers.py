@@ -9,8 +9,9 @@ zombies finds:
 - a folder with nothing but an index, which no listing has: the index was written by
   somebody who woke up after the deletion;
 - an entry of a listing without a checkpoint;
-- a checkpoint in a working state that is in nobody's list of work in hand. It is put
-  there, under its owner, and the sweep ends it when that one is dead.
+- a checkpoint in a working state that is in nobody's list of work in hand. It is given
+  up, as collections have not waited for it, and put there under its owner, so that the
+  sweep ends it when that one is dead.
 
 On a bank where what was done is seen at once, a look in the right order is proof: an
 operation is in the list of work in hand from before it writes anything until after
@@ -188,6 +189,9 @@ class Leftovers:
                 indices.delete_if_there(self._listings, suspect.entry)
             elif kind is _Kind.LOST_WORK:
                 record = self._store.read_index(checkpoint_id)
+                if record.status in states.INITIAL:
+                    # Collections have not waited for it.
+                    self._store.mark_abandoned(record, kind.value)
                 self._store.indices.begin_work(
                     record, record.owner_id, self._rules.clock()
                 )
