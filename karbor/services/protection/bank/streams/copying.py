@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from oslo_log import log as logging
 
 from karbor import exception
+from karbor.services.protection.bank.batches import ObjectBatch, start_batch
 from karbor.services.protection.bank.chunks.hashing import StreamHash
 from karbor.services.protection.bank.chunks.refs import ChunkRef
 from karbor.services.protection.bank.chunks.writer import ChunkWriter
@@ -61,7 +62,8 @@ def copy_stream(
     stored = StoredStream(source.uncached if shares else source, name)
     shares = shares and stored.manifest.project_id == target.project_id
     if target.project_id is not None:
-        return _ChunkCopy(stored, target, options, shares, progress).run()
+        with start_batch(target.bank.plugin) as batch:
+            return _ChunkCopy(stored, target, options, shares, progress, batch).run()
     options = _with_chunks_of(stored.info, options)
     with StreamReader(source, name, options) as stream:
         return StreamWriter(target, name, options, progress).write(iter(stream))
@@ -76,10 +78,14 @@ def _with_chunks_of(info: manifest.StreamInfo, options: StreamOptions) -> Stream
 
 
 class _Copied:
-    """What is in the target so far; used by one thread."""
+    """What is in the target so far; used by one thread.
 
-    def __init__(self, writer: ChunkWriter) -> None:
+    :param batch: what the writer puts into
+    """
+
+    def __init__(self, writer: ChunkWriter, batch: ObjectBatch) -> None:
         self._writer = writer
+        self._batch = batch
         self._whole = StreamHash(writer.hash)
         self._pages: list[manifest.Page] = []
         self._length = 0
@@ -97,6 +103,8 @@ class _Copied:
         self, section: "BankSection", source: manifest.StreamInfo
     ) -> manifest.StreamInfo:
         """Make a stream of it, under the source's name; durable when it returns."""
+        # The manifest refers to it: it comes first, also what another has put.
+        self._batch.flush()
         info = dataclasses.replace(
             source,
             length=self._length,
@@ -124,6 +132,7 @@ class _ChunkCopy:
     Chunks are in memory only while one of the workers has them.
 
     :param shares: source and target have one chunk space
+    :param batch: of the target, for the chunks
     """
 
     def __init__(
@@ -133,14 +142,19 @@ class _ChunkCopy:
         options: StreamOptions,
         shares: bool,
         progress: "ResourceProgress | None",
+        batch: ObjectBatch,
     ) -> None:
         self._stored = stored
         self._target = target
+        self._batch = batch
         self._progress = progress
         self._threads = options.worker_threads
         space = target.chunk_space(stored.info.name, "")
         self._writer = ChunkWriter(
-            space, level=options.zstd_level, inline_limit=options.inline_limit
+            space,
+            level=options.zstd_level,
+            inline_limit=options.inline_limit,
+            batch=batch,
         )
         self._agrees = self._writer.hash.agrees_with(stored.hash)
         # Of chunks that both streams share none is moved, and so all are read, or
@@ -153,7 +167,7 @@ class _ChunkCopy:
         """
         stored = self._stored
         whole = StreamHash(stored.hash)
-        copied = _Copied(self._writer)
+        copied = _Copied(self._writer, self._batch)
         unfinished = self._target.get_sub_section(UNFINISHED)
         last = len(stored.manifest.pages) - 1
         workers = ThreadPoolExecutor(self._threads, "stream-copy")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from oslo_config import cfg
 
 from karbor import exception
+from karbor.services.protection.bank.batches import ObjectBatch
 from karbor.services.protection.bank.chunks.keyring import DataKey, Keyring
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams import manifest
@@ -351,3 +352,57 @@ def test_whatever_a_stream_holds_its_copy_holds(pieces, keys, inline_limits):
     for name in ("b", "c", "b"):
         source.section().copy_to(target.section(name))
     assert read(target.section("b")) == read(target.section("c")) == data
+
+
+class NotingBatch(ObjectBatch):
+    """Notes when what a copy needs is made durable."""
+
+    def update_object(self, key, value, context=None):
+        self._plugin.events.append(("chunk", key))
+        super().update_object(key, value, context)
+
+    def rely_on(self, key):
+        self._plugin.events.append(("chunk", key))
+
+    def flush(self):
+        self._plugin.events.append(("flush", None))
+
+    def close(self):
+        self._plugin.events.append(("close", None))
+
+
+class NotingBank(MemoryBankPlugin):
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def batch(self):
+        return NotingBatch(self)
+
+    def update_object(self, key, value, context=None):
+        if manifest.MANIFESTS in key:
+            self.events.append(("manifest", key))
+        super().update_object(key, value, context)
+
+
+@pytest.mark.parametrize("has_all", [False, True], ids=["moved", "found"])
+def test_all_that_a_copy_needs_is_durable_before_its_manifest(has_all, monkeypatch):
+    monkeypatch.setattr(manifest, "PAGE_CHUNKS", 2)
+    source, target = Side(), Side()
+    target.plugin = NotingBank()
+    target.bank = Bank(target.plugin, source.bank.stream_options)
+    source.section().write_stream(NAME, [os.urandom(5 * CHUNK)])
+    if has_all:
+        source.section().copy_to(target.section("b"))
+        target.plugin.events.clear()
+
+    source.section().copy_to(target.section())
+
+    is_durable = True
+    for what, _key in target.plugin.events:
+        is_durable = what != "chunk" and (is_durable or what == "flush")
+        assert is_durable or what != "manifest"
+    kinds = [what for what, _ in target.plugin.events]
+    assert kinds.count("chunk") >= 5
+    assert kinds.count("manifest") == 3
+    assert kinds[-1] == "close"
