@@ -157,6 +157,8 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
         return BankCapabilities(
             atomic_create=True,
             strong_read=self._has_strong_read,
+            # The kernel is done with a call when its process is.
+            no_late_writes=self._has_strong_read,
             object_lock=self._can_lock,
         )
 
@@ -177,7 +179,9 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
             raise self._not_updated(key, error) from error
 
     def batch(self) -> FileSystemBatch:
-        return FileSystemBatch(self, self._files, self._path, self._not_updated)
+        return FileSystemBatch(
+            self, self._files, self._root, self._path, self._not_updated
+        )
 
     def get_object(self, key: str, context: RequestContext | None = None) -> Any:
         try:

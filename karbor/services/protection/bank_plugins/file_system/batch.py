@@ -40,6 +40,7 @@ class FileSystemBatch(ObjectBatch):
 
     :param plugin: whose batch it is
     :param files: where its files go
+    :param root: the folder that all of them are in
     :param path_of: gives the path of a key
     :param not_updated: gives the error that says why an object was not put
     """
@@ -48,11 +49,13 @@ class FileSystemBatch(ObjectBatch):
         self,
         plugin: BankPlugin,
         files: FileStore,
+        root: bytes,
         path_of: Callable[[str], bytes],
         not_updated: Callable[[str, Exception], exception.BankException],
     ) -> None:
         super().__init__(plugin)
         self._files = files
+        self._root = root
         self._path_of = path_of
         self._not_updated = not_updated
         self._threads = ThreadPoolExecutor(_THREADS, "bank-sync")
@@ -97,7 +100,9 @@ class FileSystemBatch(ObjectBatch):
             pass
         with self._changed:
             self._changed.wait_for(lambda: not self._in_hand)
-            folders, self._folders = self._folders, set()
+            # Another process may have made one just now, and not yet made that durable.
+            folders = self._with_those_above(self._folders)
+            self._folders = set()
         self._check()
         try:
             for _ in self._threads.map(self._files.sync_folder, sorted(folders)):
@@ -135,6 +140,16 @@ class FileSystemBatch(ObjectBatch):
             with self._changed:
                 self._in_hand -= 1
                 self._changed.notify_all()
+
+    def _with_those_above(self, folders: set[bytes]) -> set[bytes]:
+        """Folders, and all that they are in, up to the root."""
+        found: set[bytes] = set()
+        for folder in folders:
+            while folder not in found:
+                found.add(folder)
+                if folder != self._root:
+                    folder = os.path.dirname(folder)
+        return found
 
     def _fail(self, failure: exception.BankException) -> None:
         with self._changed:

@@ -96,7 +96,29 @@ def test_the_name_of_an_object_that_is_relied_on_is_made_durable(
         batch.rely_on("/data/ab/seen")
         batch.flush()
 
-    assert disk.events == [("fsync", f"{tmp_path}/bank/karbor/data/ab")]
+    root = f"{tmp_path}/bank/karbor"
+    assert sorted(disk.events) == [
+        ("fsync", root),
+        ("fsync", f"{root}/data"),
+        ("fsync", f"{root}/data/ab"),
+    ]
+
+
+def test_a_folder_that_another_has_just_made_is_made_durable(
+    bank, tmp_path, monkeypatch
+):
+    """Its maker may be killed before it comes to that."""
+    root = tmp_path / "bank" / "karbor"
+    (root / "data" / "ab").mkdir(parents=True)
+    disk = Disk(monkeypatch)
+    with bank.batch() as batch:
+        batch.update_object("/data/ab/new", b"x")
+        batch.flush()
+
+    (named,) = disk.renamed().items()
+    after = disk.events[disk.events.index(("rename", named[1], named[0])) :]
+    for folder in (root, root / "data", root / "data" / "ab"):
+        assert ("fsync", str(folder)) in after
 
 
 def test_what_was_not_flushed_leaves_no_temporary_file(bank, temporary):
