@@ -15,12 +15,15 @@ CHUNK = 64 * 1024
 CHUNKS = 120
 DISK = {"id": "disk-1", "type": disk_plugin.TYPE, "name": "a disk"}
 
-#: Slow enough that a copy is killed in the middle.
+#: Slow enough that a copy is killed in the middle; nothing is collected by chance.
 TARGET_FILE = f"""\
 {PROVIDER_FILE.replace("{base}/bank", "{base}/target-bank")}
 [bank_rate_limit]
 write_bytes_per_second = {40 * CHUNK}
 burst_seconds = 0.1
+
+[bank_garbage]
+interval = 0
 """
 
 
