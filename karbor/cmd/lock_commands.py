@@ -68,4 +68,4 @@ def _moment(text: str) -> datetime.datetime:
     try:
         return parse_moment(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        raise argparse.ArgumentTypeError(f"it {error}") from error

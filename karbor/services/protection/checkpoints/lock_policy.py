@@ -12,11 +12,16 @@ from oslo_config import cfg
 from karbor import exception
 
 GROUP = "bank_lock"
+
+#: A lock cannot be taken back, so a slip of the finger must not last for ages.
+_LONGEST_DAYS = 36500
+
 OPTS = [
     cfg.IntOpt(
         "days",
         default=0,
         min=0,
+        max=_LONGEST_DAYS,
         help="Days for which every new checkpoint of the provider is locked, copies "
         "among them: until then nobody can delete it. 0 locks none by itself.",
     ),
@@ -24,6 +29,7 @@ OPTS = [
         "max_days",
         default=366,
         min=0,
+        max=_LONGEST_DAYS,
         help="Days for which who makes a checkpoint may lock it at most, by lock_days "
         "or lock_until in its extra_info. A lock cannot be taken back, so what is "
         "locked takes space for as long. 0 leaves it to 'days' alone.",
@@ -33,6 +39,9 @@ OPTS = [
 #: What of a checkpoint's extra_info asks for a lock.
 LOCK_DAYS = "lock_days"
 LOCK_UNTIL = "lock_until"
+
+#: Nothing else may begin like them: who misspells one would have no lock.
+_PREFIX = "lock_"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,9 +77,13 @@ class LockPolicy:
         :param extra_info: an object, or its JSON: ``lock_days`` is a number of days;
             ``lock_until`` a date, which begins at midnight UTC, or a moment with its
             zone
-        :raises InvalidInput: when that is no date, or not one to lock until
+        :raises InvalidInput: when that is no date, or not one to lock until; or when
+            something else begins with ``lock_``
         """
         wanted = _parse(extra_info)
+        for name in wanted:
+            if name.startswith(_PREFIX) and name not in (LOCK_DAYS, LOCK_UNTIL):
+                raise _refuse(f"{name!r} is neither {LOCK_DAYS} nor {LOCK_UNTIL}")
         days, until = wanted.get(LOCK_DAYS), wanted.get(LOCK_UNTIL)
         if days is None and until is None:
             return None
@@ -107,7 +120,10 @@ def parse_moment(text: Any) -> datetime.datetime:
             "2026-12-24T18:30:00+01:00"
         ) from None
     if moment.tzinfo is not None:
-        return moment.astimezone(datetime.UTC)
+        try:
+            return moment.astimezone(datetime.UTC)
+        except OverflowError:
+            raise ValueError(f"is {text!r}, out of the range of dates") from None
     if moment.time() != datetime.time() or len(text) > len("2026-12-24"):
         raise ValueError(f"is {text!r}; say its zone: append Z for UTC, or +01:00")
     return moment.replace(tzinfo=datetime.UTC)

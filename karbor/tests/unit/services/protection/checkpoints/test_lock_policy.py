@@ -66,6 +66,10 @@ def test_what_asks_for_nothing_locks_nothing(extra_info):
         ({"lock_until": "tomorrow"}, "'tomorrow', not a date as 2026-12-24"),
         ({"lock_until": 20261224}, "not a date"),
         ({"lock_until": "2026-12-24T18:30:00"}, "say its zone"),
+        ({"lock_until": "9999-12-31T23:59:59-14:00"}, "out of the range of dates"),
+        ({"lock_until": "0001-01-01T00:00:00+14:00"}, "out of the range of dates"),
+        ({"lock_untill": "2026-12-24"}, "'lock_untill' is neither lock_days nor"),
+        ({"lock_day": 30}, "'lock_day' is neither"),
         ({"lock_days": 1, "lock_until": "2026-12-24"}, "exclude each other"),
     ],
 )
