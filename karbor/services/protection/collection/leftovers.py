@@ -215,6 +215,9 @@ class Leftovers:
             return None
         if record.status in states.WORKING:
             return _Kind.LOST_WORK
+        if record.legacy is not None:
+            # All that it is may be its index: Karbor 1.x had the graph in there.
+            return None
         section = self._store.section(suspect.checkpoint_id)
         if set(section.list_objects(limit=3)) - {INDEX, tombstones.ABANDONED}:
             return None

@@ -153,3 +153,23 @@ def test_what_cannot_be_cleared_is_told(house, monkeypatch):
     assert not report.is_done
     assert "c0" in report.findings[0]
     assert "locked" in report.findings[0]
+
+
+def test_an_old_checkpoint_that_is_only_its_index_stays(house):
+    index = {
+        "version": "0.9",
+        "id": "c1",
+        "status": "available",
+        "project_id": "p1",
+        "provider_id": "prov",
+        "owner_id": "owner-9",
+        "protection_plan": {"id": "plan", "name": "n", "resources": []},
+        "resource_graph": "[]",
+        "created_at": "2019-01-01",
+        "timestamp": 1546300800,
+        "extra_info": "{}",
+    }
+    house.plugin.objects["/checkpoints/c1/index.json"] = index
+
+    assert house.collector().run().is_done
+    assert house.checkpoints.get("c1").status == "available"
