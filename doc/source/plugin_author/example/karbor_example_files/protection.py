@@ -4,6 +4,7 @@
 import os
 
 from karbor import exception
+from karbor.services.protection.bank import depth
 from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
 from karbor.services.protection.protection_plugins.records import report
 from karbor.services.protection.protection_plugins.resumable import Notes
@@ -103,11 +104,16 @@ class RestoreFile(FileOperation):
 
 # [keep]
 class VerifyFile(FileOperation):
-    """Reads every byte back; what is damaged raises, and the record tells."""
+    """Reads back as much as is asked for; what is damaged raises, and the record
+    tells."""
 
     def on_main(self, checkpoint, resource, context, parameters, **kwargs):
         section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
-        section.verify_stream(DATA, progress=kwargs["progress"])
+        section.verify_stream(
+            DATA,
+            depth=depth.Depth.from_parameters(parameters),
+            progress=kwargs["progress"],
+        )
         report(kwargs["verify"], resource, "available")
 
 
@@ -170,7 +176,7 @@ class FileProtectionPlugin(ProtectionPlugin):
 
     @classmethod
     def get_verify_schema(cls, resource_type):
-        return {}
+        return {"type": "object", "properties": depth.PROPERTIES}
 
     @classmethod
     def get_saved_info_schema(cls, resource_type):
