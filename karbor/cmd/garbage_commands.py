@@ -30,7 +30,7 @@ def bank_gc(conf: cfg.ConfigOpts) -> int:
     store = CheckpointStore(provider.bank.uncached)
     collector = Collector(
         store,
-        late_settle=provider.garbage.settle,
+        settle=provider.garbage.settle,
         max_names=provider.garbage.max_names,
         only_project=conf.command.project,
     )

@@ -35,6 +35,8 @@ class BankCapabilities:
     :param compare_and_swap: likewise of several who replace what they have read
     :param strong_read: whoever reads or lists after an update or a deletion has
         returned sees it, in this process and in any other
+    :param no_late_writes: an update or a deletion that has failed or timed out, or
+        whose process has died, is not carried out afterwards
     :param object_lock: an object can be locked until a date by
         :meth:`BankPlugin.lock_object`, and until then nobody who goes through the
         plugin can delete or replace it, in this process or in any other
@@ -43,6 +45,7 @@ class BankCapabilities:
     atomic_create: bool = False
     compare_and_swap: bool = False
     strong_read: bool = False
+    no_late_writes: bool = False
     object_lock: bool = False
 
 

@@ -140,7 +140,7 @@ class BackgroundCollection:
         begun = self._clock()
         collector = Collector(
             provider.checkpoints.store,
-            late_settle=provider.garbage.settle,
+            settle=provider.garbage.settle,
             max_names=provider.garbage.max_names,
             is_cancelled=lambda: self._is_stopping,
             only_project=place[1],

@@ -71,7 +71,7 @@ class _MadeUpBank(MemoryBankPlugin):
     :param every: each chunk with a number divisible by it is garbage
     """
 
-    capabilities = BankCapabilities(strong_read=True)
+    capabilities = BankCapabilities(strong_read=True, no_late_writes=True)
 
     def __init__(self, chunks: int, every: int) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 """Collecting the garbage of a bank: what no stream's manifest refers to."""
 
 import contextlib
+import dataclasses
 import datetime
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ from oslo_log import log as logging
 from karbor import exception
 from karbor.services.protection.bank.chunks import condemned, space
 from karbor.services.protection.bank.walking import names_below
+from karbor.services.protection.bank_plugin import BankCapabilities
 from karbor.services.protection.checkpoints.store import CheckpointStore
 from karbor.services.protection.collection import operations
 from karbor.services.protection.collection.deleting import Deleter
@@ -23,6 +25,32 @@ LOG = logging.getLogger(__name__)
 #: On a bank that promises no strong read: twice the longest time that a change takes
 #: to be seen or a late request to be done, and the difference of two clocks.
 DEFAULT_SETTLE = datetime.timedelta(hours=1)
+#: On one that does, where a request that timed out may still be carried out: the
+#: longest time that this takes, and the difference of two clocks.
+DEFAULT_STRONG_SETTLE = datetime.timedelta(minutes=3)
+
+
+@dataclasses.dataclass(frozen=True)
+class SettleTimes:
+    """How long to wait between the phases of a collection, by what a bank promises.
+
+    On one that promises strong reads and that nothing is done late: not at all.
+
+    :param late: on one that promises no strong read
+    :param strong: on one that promises only that
+    """
+
+    late: datetime.timedelta = DEFAULT_SETTLE
+    strong: datetime.timedelta = DEFAULT_STRONG_SETTLE
+
+    def of(self, capabilities: BankCapabilities) -> datetime.timedelta:
+        """The time for a bank."""
+        if not capabilities.strong_read:
+            return self.late
+        return _NO_TIME if capabilities.no_late_writes else self.strong
+
+
+_NO_TIME = datetime.timedelta(0)
 
 _DELETING_THREADS = 8
 
@@ -44,9 +72,7 @@ class Collector:
 
     :param store: the bank's checkpoints; its lease, if it has one, is checked before
         anything is deleted
-    :param settle: how long to wait between the phases; None: not at all on a bank
-        that promises strong read, ``late_settle`` on others
-    :param late_settle: see there
+    :param settle: how long to wait between the phases
     :param max_names: that may be condemned in a project at once; as many are in the
         memory of this process, 150 bytes each
     :param is_cancelled: asked often, from this thread
@@ -59,8 +85,7 @@ class Collector:
         self,
         store: CheckpointStore,
         *,
-        settle: datetime.timedelta | None = None,
-        late_settle: datetime.timedelta = DEFAULT_SETTLE,
+        settle: datetime.timedelta | SettleTimes | None = None,
         max_names: int = condemned.MAX_NAMES,
         is_cancelled: Callable[[], bool] = _never,
         on_progress: Callable[[Report], None] | None = None,
@@ -69,8 +94,7 @@ class Collector:
     ) -> None:
         self._store = store
         self._bank = store.bank.uncached
-        self._settle = settle
-        self._late_settle = late_settle
+        self._settle = SettleTimes() if settle is None else settle
         self._max_names = max_names
         self._is_cancelled = is_cancelled
         self._on_progress = on_progress
@@ -179,9 +203,8 @@ class Collector:
 
     def _rules(self) -> Rules:
         settle = self._settle
-        if settle is None:
-            is_strong = self._bank.plugin.capabilities.strong_read
-            settle = datetime.timedelta(0) if is_strong else self._late_settle
+        if isinstance(settle, SettleTimes):
+            settle = settle.of(self._bank.plugin.capabilities)
         return Rules(
             settle=settle,
             max_names=self._max_names,

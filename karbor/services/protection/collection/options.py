@@ -7,7 +7,11 @@ import datetime
 from oslo_config import cfg
 
 from karbor.services.protection.bank.chunks import condemned
-from karbor.services.protection.collection.collector import DEFAULT_SETTLE
+from karbor.services.protection.collection.collector import (
+    DEFAULT_SETTLE,
+    DEFAULT_STRONG_SETTLE,
+    SettleTimes,
+)
 
 GROUP = "bank_garbage"
 OPTS = [
@@ -33,10 +37,19 @@ OPTS = [
         default=int(DEFAULT_SETTLE.total_seconds()),
         min=0,
         help="Seconds to wait between the phases of a collection, on a bank that may "
-        "list late or answer with what was a moment ago; others need no time. At "
+        "list late or answer with what was a moment ago, such as Swift. At "
         "least twice what the store needs to show a change to everyone and to be done "
         "with a late request, and by how much the clocks of the services may differ. "
         "Too little loses data.",
+    ),
+    cfg.IntOpt(
+        "strong_settle",
+        default=int(DEFAULT_STRONG_SETTLE.total_seconds()),
+        min=0,
+        help="The same on a bank that promises that what was done is seen at once, but "
+        "where a request that timed out may still be carried out, such as S3 or SQL: "
+        "as long as that takes, and by how much clocks may differ. A filesystem bank "
+        "on a local disk needs neither time.",
     ),
     cfg.IntOpt(
         "max_names",
@@ -55,12 +68,11 @@ class GarbageOptions:
 
     :param interval: None: no collection by time
     :param after_deletion: None: no collection after deletions
-    :param settle: for banks that promise no strong read
     """
 
     interval: datetime.timedelta | None
     after_deletion: datetime.timedelta | None
-    settle: datetime.timedelta
+    settle: SettleTimes
     max_names: int
 
     @classmethod
@@ -76,7 +88,7 @@ class GarbageOptions:
             after_deletion=(
                 None if group.after_deletion < 0 else _seconds(group.after_deletion)
             ),
-            settle=_seconds(group.settle),
+            settle=SettleTimes(_seconds(group.settle), _seconds(group.strong_settle)),
             max_names=group.max_names,
         )
 

@@ -6,6 +6,7 @@ import datetime
 import pytest
 
 from karbor import exception
+from karbor.services.protection.collection.collector import SettleTimes
 from karbor.services.protection.collection.options import GarbageOptions
 from karbor.services.protection.garbage import BackgroundCollection
 from karbor.tests.unit.services.protection.collection.house import House
@@ -13,7 +14,7 @@ from karbor.tests.unit.services.protection.collection.house import House
 OPTIONS = GarbageOptions(
     interval=datetime.timedelta(hours=6),
     after_deletion=datetime.timedelta(seconds=10),
-    settle=datetime.timedelta(hours=1),
+    settle=SettleTimes(),
     max_names=100,
 )
 
@@ -93,9 +94,7 @@ def test_a_project_is_collected_soon_after_a_deletion(background, provider, seco
 
 
 def test_nothing_is_collected_that_was_not_asked_for(seconds):
-    provider = Provider(
-        GarbageOptions(None, None, datetime.timedelta(hours=1), max_names=1)
-    )
+    provider = Provider(GarbageOptions(None, None, SettleTimes(), max_names=1))
     background = BackgroundCollection(Providers(provider), seconds)
     _delete_one(provider)
 
@@ -179,9 +178,7 @@ def test_a_provider_that_is_gone_is_forgotten(background, provider, seconds):
 
 def test_the_thread_collects_and_stops():
     provider = Provider(
-        GarbageOptions(
-            None, datetime.timedelta(0), datetime.timedelta(hours=1), max_names=100
-        )
+        GarbageOptions(None, datetime.timedelta(0), SettleTimes(), max_names=100)
     )
     background = BackgroundCollection(Providers(provider))
     background.start()

@@ -51,7 +51,7 @@ class StrongBank(MemoryBankPlugin):
 
     @property
     def capabilities(self):
-        return BankCapabilities(strong_read=True)
+        return BankCapabilities(strong_read=True, no_late_writes=True)
 
 
 class Suffixes:

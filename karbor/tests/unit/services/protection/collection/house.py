@@ -17,13 +17,12 @@ CHUNK = 2048
 OPTIONS = StreamOptions(
     chunk_size=CHUNK, max_bytes_in_flight=2 * CHUNK, worker_threads=1, inline_limit=1500
 )
-NO_TIME = datetime.timedelta(0)
 
 
 class StrongBank(MemoryBankPlugin):
     """A process's way to a store where what was done is seen at once."""
 
-    capabilities = BankCapabilities(strong_read=True)
+    capabilities = BankCapabilities(strong_read=True, no_late_writes=True)
 
     def __init__(self, owner_id="owner-1", shared=None):
         super().__init__(owner_id=owner_id)

@@ -10,6 +10,7 @@ import pytest
 from karbor import exception
 from karbor.services.protection.bank.chunks import condemned, damaged, names
 from karbor.services.protection.bank.streams import writer
+from karbor.services.protection.bank_plugin import BankCapabilities
 from karbor.services.protection.collection import project as project_module
 from karbor.services.protection.collection import spill
 from karbor.services.protection.collection.marking import Marks
@@ -409,6 +410,21 @@ def test_a_bank_that_promises_nothing_is_given_time_between_the_phases():
         house.clock.advance(minutes=1)
 
     assert waited == ["condemned", "quiet", "deleted"]
+    assert not house.rest()
+
+
+def test_a_bank_where_a_late_request_may_be_done_is_given_less_time():
+    house = House()
+    house.plugin.capabilities = BankCapabilities(strong_read=True)
+    house.delete(house.protect("ab"))
+
+    report = house.collector().run()
+
+    assert report.until == house.clock() + datetime.timedelta(minutes=3)
+    for _ in range(3):
+        house.clock.advance(minutes=3)
+        report = house.collector().run()
+    assert report.is_done
     assert not house.rest()
 
 
