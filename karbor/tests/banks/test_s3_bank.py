@@ -171,3 +171,14 @@ def test_a_secret_key_that_is_wrong_is_told(swift_server, container):
         plugin.list_objects()
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_size_of_bytes_is_told_without_reading_them(bank_plugin):
+    for size in (0, 1, 5000):
+        bank_plugin.update_object("/a", b"x" * size)
+        assert bank_plugin.stored_size("/a") == size
+    for other in ("text", {"a": 1}, None):
+        bank_plugin.update_object("/a", other)
+        assert bank_plugin.stored_size("/a") is None
+    with pytest.raises(exception.BankGetObjectFailed, match="no such object"):
+        bank_plugin.stored_size("/b")

@@ -203,6 +203,14 @@ class S3BankPlugin(BankPlugin, LeasePlugin):
                 key=key, reason=self._reason(error, "object")
             ) from error
 
+    def stored_size(self, key: str) -> int | None:
+        try:
+            return self._objects.size(key)
+        except CallFailed as error:
+            raise exception.BankGetObjectFailed(
+                key=key, reason=self._reason(error, "object")
+            ) from error
+
     def lock_object(self, key: str, until: datetime.datetime) -> None:
         if until.tzinfo is None:
             raise exception.InvalidParameterValue(

@@ -186,6 +186,24 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
                 key=key, reason=self._reason(error, "object")
             ) from error
 
+    def stored_size(self, key: str) -> int | None:
+        name = self._names.name(key)
+        headers = {} if is_written_once(key) else _NEWEST
+        try:
+            self._ensure_container()
+            found = self._account.call(
+                lambda request: request(
+                    swift.head_object, self._container, name, headers=headers
+                )
+            )
+        except CallFailed as error:
+            raise exception.BankGetObjectFailed(
+                key=key, reason=self._reason(error, "object")
+            ) from error
+        if found.get(_KIND.lower()) != values.BYTES:
+            return None
+        return int(found["content-length"])
+
     def get_owner_id(self, context: RequestContext | None = None) -> str:
         return self._owner_id
 

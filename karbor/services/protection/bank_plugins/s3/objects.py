@@ -93,6 +93,17 @@ class Objects:
 
         return self._call(get)
 
+    def size(self, key: str) -> int | None:
+        """Bytes of a value that is bytes; None for any other."""
+        found = self._call(
+            lambda: self._client.head_object(
+                Bucket=self._bucket.name, Key=self._names.name(key)
+            )
+        )
+        if _metadata(found).get(_KIND) != values.BYTES:
+            return None
+        return int(found["ContentLength"])
+
     def delete(self, key: str) -> None:
         """Delete an object. S3 does not tell whether there was one.
 
