@@ -39,7 +39,7 @@ noted = st.tuples(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(noted))
 def test_each_space_gets_its_own_back_each_once(list_of_noted):
     expected = {space.section.prefix: {} for space in SPACES}

@@ -71,6 +71,11 @@ def space(bank):
     return bank.chunk_space("project-1")
 
 
+def times(folder):
+    """When each file and folder was changed."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
 def flip(path):
     path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
 
@@ -93,11 +98,11 @@ def twice(path, name):
 
 def test_a_sound_bank_stays_as_it_is(bank, protect, folder):
     protect(), protect("error"), protect("protecting", seed=2)
-    before = {path: path.stat() for path in folder.rglob("*")}
+    before = times(folder)
     done = repair(bank)
     assert done.report.is_sound
     assert (done.healed, done.marked, done.unmarked) == (0, 0, 0)
-    assert {path: path.stat() for path in folder.rglob("*")} == before
+    assert times(folder) == before
     assert repair(Bank(bank.plugin)).report.checkpoints == 3
 
 
@@ -397,3 +402,28 @@ def test_it_says_all_of_it_as_json(bank, protect, path_of):
     said = repair(bank).to_dict()
     assert (said["healed"], said["sound"], said["marked"]) == (1, True, 0)
     assert said["healings"][0]["key"].endswith(name)
+
+
+def test_an_object_that_is_locked_keeps_no_other_from_being_healed(
+    bank, plugin, protect, path_of, space, monkeypatch
+):
+    checkpoint = protect()
+    first, second = objects(checkpoint)[-2:]
+    for name in (first, second):
+        twice(path_of(name), name)
+        flip(path_of(name))
+    update_object = plugin.update_object
+
+    def update_unlocked(key, value, context=None):
+        if key.endswith(first):
+            raise exception.BankObjectLocked(key=key, until="2030-01-01")
+        update_object(key, value, context)
+
+    monkeypatch.setattr(plugin, "update_object", update_unlocked)
+    done = repair(bank)
+
+    assert not done.report.unchecked
+    assert done.report.damage == 1
+    assert [key.rpartition("/")[2] for key, _ in done.healings] == [second]
+    assert "2030-01-01" in done.problems[0]
+    assert damaged.load(space.section) == {first}
