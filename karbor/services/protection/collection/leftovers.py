@@ -47,6 +47,7 @@ _SEEN_KEY = "leftovers"
 SEEN = _SEEN_FOLDER + _SEEN_KEY
 
 _ROOT = "/checkpoints/"
+_OF_A_WHOLE_ONE = ("inventory/", "resource-data/")
 
 
 class _Kind(enum.Enum):
@@ -54,6 +55,7 @@ class _Kind(enum.Enum):
     EMPTY = "it has nothing but an index, which no listing has"
     LISTED = "a listing has it, and there is no such checkpoint"
     LOST_WORK = "nobody has it in work"
+    DAMAGED = "its index is lost"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -86,6 +88,7 @@ class Leftovers:
         self._listings = store.indices.section
         self._rules = rules
         self._report = report
+        self._is_any_damaged = False
 
     def clear(self) -> bool:
         """Look at every checkpoint's folder, and at the listings, once.
@@ -117,7 +120,7 @@ class Leftovers:
             until = since + self._rules.settle
             if until > now:
                 self._report.until = min(until, self._report.until or until)
-        return not waiting
+        return not waiting and not self._is_any_damaged
 
     def _suspects(self) -> list[_Suspect]:
         """What looks so; late commits are ended on the way."""
@@ -180,6 +183,14 @@ class Leftovers:
         kind = self._kind(suspect)
         if kind is None:
             return True
+        if kind is _Kind.DAMAGED:
+            self._is_any_damaged = True
+            self._report.find(
+                f"Checkpoint {suspect.checkpoint_id} has data and an inventory, and "
+                "its index is lost: it is left as it is. Bring its index.json back, or "
+                "take it away with 'karbor-manage bank remove-checkpoint'."
+            )
+            return True
         if not may_treat:
             return False
         checkpoint_id = suspect.checkpoint_id
@@ -207,6 +218,8 @@ class Leftovers:
         try:
             record = self._store.read_index(suspect.checkpoint_id)
         except exception.CheckpointNotFound:
+            if self._has_lost_its_index(suspect.checkpoint_id):
+                return _Kind.DAMAGED
             if not suspect.entry:
                 return _Kind.NO_INDEX
             is_there = indices.is_there(self._listings, suspect.entry)
@@ -227,6 +240,17 @@ class Leftovers:
         ):
             return None
         return _Kind.EMPTY
+
+    def _has_lost_its_index(self, checkpoint_id: str) -> bool:
+        """Whether a folder without an index was that of a whole checkpoint.
+
+        Its inventory is written right before it is available, and a deletion takes
+        the data before the index.
+        """
+        section = self._store.section(checkpoint_id)
+        return all(
+            section.list_objects(prefix=folder, limit=1) for folder in _OF_A_WHOLE_ONE
+        )
 
     def _has_seen(self) -> bool:
         return self._bank.list_objects(SEEN, limit=1) == [SEEN]

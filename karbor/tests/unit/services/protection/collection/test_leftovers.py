@@ -52,6 +52,22 @@ def test_what_is_in_work_stays(house):
     assert not house.rest()
 
 
+def test_a_whole_checkpoint_whose_index_is_lost_is_left_and_told(house):
+    damaged = house.protect("ab")
+    key = f"/checkpoints/{damaged.id}/index.json"
+    index = house.plugin.objects.pop(key)
+    before = house.rest()
+
+    report = house.collector().run()
+
+    assert not report.is_done
+    assert damaged.id in report.findings[0]
+    assert [key for key in house.rest() if "/collections/" not in key] == before
+    house.plugin.objects[key] = index
+    assert house.collector().run().is_done
+    assert house.read(damaged)
+
+
 def test_an_index_that_was_written_after_the_deletion_goes(house):
     gone = house.protect("ab")
     key = f"/checkpoints/{gone.id}/index.json"
