@@ -206,6 +206,10 @@ class _ChunkMender(Mender):
                 chunks.read(name, needed)
             except ChunkDamaged:
                 continue
+            except exception.BankObjectLocked as error:
+                # Readers take the other object until then.
+                self._problem(space, name, str(error))
+                return None
             except (
                 exception.BankGetObjectFailed,
                 exception.BankUpdateObjectFailed,

@@ -415,7 +415,7 @@ def test_an_object_that_is_locked_keeps_no_other_from_being_healed(
     update_object = plugin.update_object
 
     def update_unlocked(key, value, context=None):
-        if key.endswith(first):
+        if key.endswith(names.key(first)):
             raise exception.BankObjectLocked(key=key, until="2030-01-01")
         update_object(key, value, context)
 
