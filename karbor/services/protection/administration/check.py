@@ -103,7 +103,7 @@ class BankCheck:
                 self._depth,
                 report,
                 executor,
-                getattr(self._bank.plugin, "stored_size", lambda key: None),
+                self._bank.plugin.stored_size,
                 needed,
                 self._mender,
                 tick=lambda: self._on_progress(report),
