@@ -8,6 +8,7 @@ nobody gave parameters is not checked: its plugin has defaults.
 """
 
 import dataclasses
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -157,7 +158,10 @@ def _convert(checker: Validator, values: Mapping[str, Any]) -> _Values:
 
 def _read(checker: Validator, schema: Mapping[str, Any], text: str) -> Any:
     types = schema.get("type", ())
-    for name in (types,) if isinstance(types, str) else types:
+    types = (types,) if isinstance(types, str) else types
+    # As it is: the check says what is wrong with it.
+    unfit: Any = text
+    for name in types:
         reader = _READERS.get(name)
         if reader is None:
             continue
@@ -167,14 +171,22 @@ def _read(checker: Validator, schema: Mapping[str, Any], text: str) -> Any:
             continue
         if checker.is_valid(value):
             return value
-    # As it was: the check says what is wrong with it.
-    return text
+        if isinstance(value, int | float) and "string" not in types:
+            unfit = value
+    return unfit
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
 
 
 _READERS: dict[str, Any] = {
     "boolean": lambda text: strutils.bool_from_string(text, strict=True),
     "integer": int,
-    "number": float,
+    "number": _number,
     "object": jsonutils.loads,
     "array": jsonutils.loads,
 }

@@ -131,4 +131,5 @@ class StreamCheck:
             reason = detail(error).removeprefix(f"chunk {placed.index}: ")
             self._damaged(Kind.CHUNK, reason, key, placed.index)
             return
-        self._checking.report.bytes_read += len(data)
+        if not placed.chunk.is_zero:
+            self._checking.report.bytes_read += len(data)

@@ -105,6 +105,7 @@ def test_an_object_that_no_hook_asks_for_is_missed(disk_service, checkpoint_id):
         {"depth": "deep"},
         {"depth": "sample", "sample_percent": 0},
         {"depth": "sample", "sample_percent": 101},
+        {"depth": "sample", "sample_percent": "nan"},
         {"deepth": "full"},
     ],
 )
