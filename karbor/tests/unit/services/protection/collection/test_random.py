@@ -321,7 +321,7 @@ class LateProcesses(Processes):
 
 
 SETTINGS = settings(
-    max_examples=25,
+    max_examples=15,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
