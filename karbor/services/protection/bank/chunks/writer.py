@@ -123,7 +123,8 @@ class ChunkWriter:
         try:
             size = section.bank.plugin.stored_size(self._key(name))
             if size is None and self._lists_late:
-                size = len(section.get_object(names.key(name)))
+                # What a cache has is no proof.
+                size = len(section.uncached.get_object(names.key(name)))
         except exception.BankGetObjectFailed:
             return False
         return size is None or size == expected

@@ -4,12 +4,14 @@
 import random
 
 import pytest
+from oslo_config import cfg
 
 from karbor import exception
 from karbor.services.protection.bank.chunks import condemned, damaged, names
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.options import StreamOptions
 from karbor.services.protection.bank.streams.stored import StoredStream
+from karbor.services.protection.bank_decorators.cache import CachingBank
 from karbor.services.protection.checkpoints.store import utc_now
 from karbor.tests.fakes.bank import MemoryBankPlugin
 from karbor.tests.fakes.file_system_bank import file_system_bank
@@ -188,6 +190,24 @@ def test_a_chunk_that_is_only_listed_is_not_relied_on():
 
     plugin.ghosts = []
     assert read(section(bank, "second")) == DISK
+
+
+def test_a_chunk_that_only_a_cache_has_is_not_relied_on():
+    plugin = ForgetfulBank()
+    options = StreamOptions(
+        chunk_size=CHUNK, max_bytes_in_flight=4 * CHUNK, inline_limit=200
+    )
+    bank = Bank(CachingBank(plugin, cfg.ConfigOpts()), options)
+    section(bank, "first").write_stream("disk", DISK)
+    assert read(section(bank, "first")) == DISK
+    plugin.ghosts = [key for key in plugin.objects if "/data/" in key]
+    for key in plugin.ghosts:
+        del plugin.objects[key]
+
+    section(bank, "second").write_stream("disk", DISK)
+
+    plugin.ghosts = []
+    assert read(section(Bank(plugin, options), "second")) == DISK
 
 
 def test_a_failed_write_leaves_what_others_may_have_found(bank):
