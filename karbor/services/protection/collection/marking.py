@@ -103,7 +103,7 @@ class Marks:
 
     def _open(self, checkpoint_id: str) -> _Folder:
         try:
-            return _Folder(checkpoint_id, self._store.read(checkpoint_id))
+            return _Folder(checkpoint_id, self._store.read_index(checkpoint_id))
         except exception.KarborException:
             # Its manifests tell whose chunks they need.
             return _Folder(checkpoint_id, None)
