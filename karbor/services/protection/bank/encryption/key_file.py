@@ -155,13 +155,12 @@ class KeyFile(MasterKeys):
             try:
                 key = base64.b64decode(encoded.strip(), validate=True)
             except binascii.Error:
-                raise self._failed(
-                    f"line {number}: the key '{name}' is not base64"
-                ) from None
+                # Nor is its name: both may be the wrong way round.
+                raise self._failed(f"line {number}: its key is not base64") from None
             if len(key) != MASTER_KEY_SIZE:
                 raise self._failed(
-                    f"line {number}: the key '{name}' has {len(key)} bytes instead "
-                    f"of {MASTER_KEY_SIZE}"
+                    f"line {number}: its key has {len(key)} bytes instead of "
+                    f"{MASTER_KEY_SIZE}"
                 )
             found[name] = key
         if not found:

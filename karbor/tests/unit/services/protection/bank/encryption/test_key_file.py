@@ -85,9 +85,11 @@ def test_a_file_that_is_not_there_tells_how_to_make_one(path):
         (base64.b64encode(KEY).decode() + "\n", "line 1 is not <name>:<base64"),
         (line("one") + line("two words"), "line 2 is not"),
         (line("one") + line("one", OTHER), "line 2 gives the name 'one' again"),
-        ("one:not base64!\n", "'one' is not base64"),
-        (line("one", KEY[:31]), "'one' has 31 bytes instead of 32"),
-        ("one:\n", "'one' has 0 bytes"),
+        ("one:not base64!\n", "line 1: its key is not base64"),
+        (line("one", KEY[:31]), "line 1: its key has 31 bytes instead of 32"),
+        ("one:\n", "line 1: its key has 0 bytes"),
+        (f"{KEY.hex()}:lab\n", "line 1: its key is not base64"),
+        (f"{KEY.hex()}:labs\n", "line 1: its key has 3 bytes"),
     ],
 )
 def test_a_file_with_a_mistake_is_refused_by_line_without_showing_it(
@@ -99,6 +101,7 @@ def test_a_file_with_a_mistake_is_refused_by_line_without_showing_it(
     assert reason in str(error.value)
     assert base64.b64encode(KEY).decode() not in str(error.value)
     assert base64.b64encode(KEY[:31]).decode() not in str(error.value)
+    assert KEY.hex() not in str(error.value)
 
 
 @given(content=st.binary(max_size=200))
