@@ -165,7 +165,7 @@ class ProjectCollection:
 
     def _condemn(self, begun: Collection, marks: Marks) -> None:
         """Look for garbage and condemn it, and take over what others condemned."""
-        pages, known, is_any_damaged = self._condemned()
+        pages, known, spoilt = self._condemned()
         dead = sum(name not in marks.part(self.id, name) for name in sorted(known))
         room = max(0, self._rules.max_names - len(known))
         found = fresh = 0
@@ -179,17 +179,24 @@ class ProjectCollection:
         self._report.found = dead + found
         self._report.condemned += fresh
         self._report.more = found > fresh
-        if not (dead or fresh or is_any_damaged):
+        if self._report.more:
+            # What they condemned may not be condemned anew yet.
+            spoilt = []
+        if not (dead or fresh or spoilt):
             self._end(begun)
             return
-        if is_any_damaged and not self._report.more:
-            # Whatever they condemned is gone, referred to, or condemned anew.
-            pages = condemned.pages(self._space)
-        self._go_over(begun, Phase.CONDEMNED, pages=tuple(pages), operations=())
+        self._go_over(
+            begun,
+            Phase.CONDEMNED,
+            pages=tuple(pages),
+            spoilt=tuple(spoilt),
+            operations=(),
+        )
 
     def _delete(self, quiet: Collection, marks: Marks) -> None:
         """Delete what is condemned and still not referred to."""
-        present = sorted(self._names_on(quiet.pages))
+        by_page = self._names_by_page(quiet.pages)
+        present = sorted(set(itertools.chain.from_iterable(by_page.values())))
         needed = self._last_copies(marks, present)
         doomed: list[str] = []
         left: list[str] = []
@@ -206,14 +213,14 @@ class ProjectCollection:
                 f"not deleted, and stay condemned; one of them: {reason}"
             )
         left += done.left
-        pages = quiet.pages
+        pages = list(by_page)
         if done.gone:
             for batch in batched(sorted(left), condemned.PAGE_NAMES):
                 condemned.write_page(self._space, quiet.id, batch)
         else:
             # The same names need no other page; the next collection looks again.
-            pages = tuple(page for page in pages if not self._read_names(page))
-        self._go_over(quiet, Phase.DELETED, pages=pages)
+            pages = [page for page, found in by_page.items() if not found]
+        self._go_over(quiet, Phase.DELETED, pages=(*pages, *quiet.spoilt), spoilt=())
 
     def _forget(self, deleted: Collection) -> None:
         for page in deleted.pages:
@@ -242,32 +249,33 @@ class ProjectCollection:
         self._whole.has_progressed = True
         return collection
 
-    def _condemned(self) -> tuple[list[str], set[str], bool]:
-        """The pages of names that can be read, the names, and whether any other is
-        damaged."""
+    def _condemned(self) -> tuple[list[str], set[str], list[str]]:
+        """The pages of names that can be read, the names, and the other pages."""
         pages: list[str] = []
         known: set[str] = set()
-        is_any_damaged = False
+        spoilt: list[str] = []
         for page in condemned.pages(self._space):
             try:
                 found = condemned.read_page(self._space, page)
             except condemned.PageDamaged:
-                is_any_damaged = True
+                spoilt.append(page)
                 continue
             if found is not None:
                 pages.append(page)
                 known.update(found)
-        return pages, known, is_any_damaged
+        return pages, known, spoilt
 
-    def _names_on(self, pages: Sequence[str]) -> set[str]:
-        return set(itertools.chain.from_iterable(map(self._read_names, pages)))
-
-    def _read_names(self, page: str) -> tuple[str, ...]:
-        try:
-            return condemned.read_page(self._space, page) or ()
-        except condemned.PageDamaged as error:
-            LOG.warning("%s%s is damaged: %s", self._space.prefix, page, error)
-            return ()
+    def _names_by_page(self, pages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The names on those of some pages that can be read; a page that is gone has
+        none."""
+        found: dict[str, tuple[str, ...]] = {}
+        for page in pages:
+            try:
+                found[page] = condemned.read_page(self._space, page) or ()
+            except condemned.PageDamaged as error:
+                # It stays, and so does what it condemns, until all is condemned anew.
+                LOG.warning("%s%s is damaged: %s", self._space.prefix, page, error)
+        return found
 
     def _unreferenced(self, marks: Marks, known: set[str]) -> Iterator[str]:
         """The objects to which nothing refers, and which are not condemned yet.

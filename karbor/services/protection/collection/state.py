@@ -56,6 +56,8 @@ class Collection:
     :param since: when it came into its phase, by the clock of who wrote it
     :param owner_id: of the process that wrote it
     :param pages: of condemned names, which were in the bank at ``since``
+    :param spoilt: further pages, which are damaged, and whose names are gone, referred
+        to, or condemned by the others
     :param operations: to be waited for, in BEGUN and WAITING
     """
 
@@ -64,6 +66,7 @@ class Collection:
     since: datetime.datetime
     owner_id: str
     pages: tuple[str, ...] = ()
+    spoilt: tuple[str, ...] = ()
     operations: tuple[Operation, ...] = ()
 
     @property
@@ -88,6 +91,7 @@ def write(space: BankSection, collection: Collection) -> None:
         "since": format_timestamp(collection.since),
         "owner_id": collection.owner_id,
         "pages": list(collection.pages),
+        "spoilt": list(collection.spoilt),
         "operations": [item.to_json() for item in collection.operations],
     }
     space.update_object(collection.key, sealing.seal(value))
@@ -133,5 +137,6 @@ def _parse(sealed: object) -> Collection:
         since=parse_timestamp(value["since"]),
         owner_id=str(value["owner_id"]),
         pages=tuple(str(page) for page in value["pages"]),
+        spoilt=tuple(str(page) for page in value["spoilt"]),
         operations=tuple(map(Operation.from_json, value["operations"])),
     )

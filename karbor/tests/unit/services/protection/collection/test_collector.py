@@ -456,6 +456,21 @@ def test_a_damaged_page_of_condemned_names_is_replaced(house):
     assert not house.rest()
 
 
+def test_a_page_that_is_damaged_before_the_deletion_goes_on_to_condemn(house):
+    house.delete(house.protect("abcd"))
+    _step_to(house, "quiet")
+    space = house.bank.chunk_space("p1").section
+    (page,) = condemned.pages(space)
+    house.plugin.objects[f"/chunks/p1/{page}"]["names"] = []
+
+    assert house.collector().step().of("p1").phase == "deleted"
+    house.collector().step()
+    assert condemned.pages(space) == [page]
+    assert len(house.chunks()) == 4
+    house.collector().run()
+    assert not house.rest()
+
+
 def test_a_damaged_state_of_a_collection_is_made_anew(house):
     house.delete(house.protect("abcd"))
     _step_to(house, "waiting")
