@@ -3,7 +3,7 @@
 
 ``python -m karbor.tests.perf.stream --data random --bytes 1073741824`` prints one
 JSON object. A file of the data is made first. Each round copies it with ``cp`` and
-``sync``, writes it as a stream (every byte hashed twice, every object fsynced), copies
+``sync``, writes it as a stream (every byte hashed, every object fsynced), copies
 the copy back with ``cp`` and ``sync``, reads the stream (every byte checked, and
 dropped), and restores it into a file that is fsynced at the end. The rates are MiB of
 the file per second, each of its fastest round: what else the machine does makes a
@@ -192,9 +192,7 @@ def _read(section: BankSection) -> None:
 def _restore(section: BankSection, target: Path) -> None:
     """The same into a file, which is then synchronised, as ``cp`` and ``sync`` do."""
     with section.open_stream("data") as stream, target.open("wb", buffering=0) as file:
-        for piece in stream:
-            file.write(piece)
-        os.fsync(file.fileno())
+        stream.write_to(file)
 
 
 if __name__ == "__main__":
