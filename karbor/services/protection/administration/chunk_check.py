@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checking one chunk object by reading it."""
 
+from karbor import exception
+from karbor.services.protection.administration.checking import raise_if_away
 from karbor.services.protection.administration.needed import Needed
 from karbor.services.protection.bank.chunks import envelope, names
 from karbor.services.protection.bank.chunks.hashing import Hash
@@ -47,12 +49,25 @@ class ChunkCheck:
         return ChunkReader(self._space, Hash(None)).fetch(name)
 
     def is_there(self, name: str) -> bool:
-        """Whether the bank lists an object.
+        """Whether there is an object, damaged or not.
 
-        :raises BankListObjectsFailed: when it cannot be listed
+        A bank that may list late is also asked for it; one that it does not give then
+        counts as gone.
+
+        :raises BankException: when it cannot be asked now
         """
+        section = self._space.section
         key = names.key(name)
-        return self._space.section.list_objects(key, limit=1) == [key]
+        if section.list_objects(key, limit=1) != [key]:
+            return False
+        if section.bank.plugin.capabilities.strong_read:
+            return True
+        try:
+            section.get_object(key)
+        except exception.BankGetObjectFailed as error:
+            raise_if_away(error)
+            return False
+        return True
 
     def _reader(self, key_id: str | None) -> ChunkReader:
         if key_id not in self._readers:

@@ -16,6 +16,7 @@ from karbor.services.protection.bank.chunks import condemned, damaged
 from karbor.services.protection.bank.chunks import names as chunk_names
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.bank.streams.stored import StoredStream
+from karbor.services.protection.bank_plugin import BankCapabilities
 from karbor.services.protection.checkpoints import tombstones
 from karbor.services.protection.collection import leftovers, state
 from karbor.tests.unit.services.protection.administration.conftest import hours_later
@@ -453,6 +454,34 @@ class Late(Wrapped):
     def list_objects(self, prefix=None, **wanted):
         found = self._plugin.list_objects(prefix, **wanted)
         return [key for key in found if not self._act(key)]
+
+
+class Ghosts(Wrapped):
+    """A bank that still lists what was deleted, and promises no strong read."""
+
+    capabilities = BankCapabilities()
+
+    def list_objects(self, prefix=None, limit=None, marker=None, **wanted):
+        found = self._plugin.list_objects(prefix, **wanted)
+        ghosts = [key for key in self._act if key.startswith(prefix or "")]
+        keys = sorted({*found, *ghosts})
+        keys = [key for key in keys if marker is None or key > marker]
+        return keys[:limit]
+
+
+@pytest.mark.parametrize("is_needed", [True, False])
+def test_chunks_that_are_listed_and_gone_are_damage_only_where_they_are_needed(
+    plugin, bank, protect, folder, is_needed
+):
+    checkpoint = protect()
+    ghosts = bank.list_objects("/chunks/project-1/data/")
+    if not is_needed:
+        delete(checkpoint)
+    for key in ghosts:
+        bank.delete_object(key)
+    report = check(type(bank)(Ghosts(plugin, ghosts), bank.stream_options))
+    assert (report.damage > 0) == is_needed
+    assert all(found.checkpoint_id == checkpoint.id for found in damage(report))
 
 
 @pytest.mark.parametrize("level", Level)
