@@ -35,6 +35,9 @@ def bank_gc(conf: cfg.ConfigOpts) -> int:
         only_project=conf.command.project,
     )
     report = collector.run(wait if conf.command.wait else None)
+    project = conf.command.project
+    if project is not None and project not in report.projects:
+        print(f"Warning: the bank has no data of project {project}", file=sys.stderr)
     print(json.dumps(report.to_dict()) if conf.command.json else _text(report))
     if report.findings or report.refusals:
         return IN_THE_WAY

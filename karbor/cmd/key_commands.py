@@ -47,7 +47,13 @@ def bank_rotate_key(conf: cfg.ConfigOpts) -> int:
             f"{provider.file.path} has no 'enabled = true' in [{options.GROUP}]"
         )
     rotation = KeyRotation(provider.bank, loading.load_master_keys(provider.file))
-    done = rotation.run(conf.command.project)
+    project = conf.command.project
+    done = rotation.run(project)
+    if project is not None and not (done.rewrapped or done.kept or done.failed):
+        raise exception.InvalidInput(
+            reason=f"the bank of provider {provider.id} has no keys of project "
+            f"{project}"
+        )
     print(_rotated(done))
     for reason in done.failed:
         print(f"karbor-manage: {reason}", file=sys.stderr)

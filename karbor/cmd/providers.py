@@ -2,6 +2,7 @@
 """The provider that a command of karbor-manage is about."""
 
 import glob
+import logging
 import os
 import sys
 
@@ -11,12 +12,23 @@ from karbor import exception
 from karbor.services.protection.provider import Provider, ProviderRegistry
 from karbor.services.protection.provider_file import ProviderFile
 
+#: The filesystem bank's own option, which a provider takes from the configuration.
+_FILE_SYSTEM = "file_system_bank_plugin"
+_CREATE = cfg.BoolOpt("file_system_bank_create")
+
 
 def loaded(conf: cfg.ConfigOpts) -> Provider:
     """The provider that ``--provider`` names.
 
     :raises ProviderNotFound: when it has not loaded; why is on standard error
     """
+    # A command must not take a bank that is not mounted for an empty one; and a folder
+    # that it made below the mount point, running services would write into.
+    conf.register_opt(_CREATE, group=_FILE_SYSTEM)
+    conf.set_override(_CREATE.name, False, group=_FILE_SYSTEM)
+    if not conf.debug:
+        # What does not load is told below, once.
+        logging.getLogger(ProviderRegistry.__module__).setLevel(logging.CRITICAL)
     registry = ProviderRegistry(conf)
     registry.load()
     provider = registry.find(conf.command.provider)

@@ -43,6 +43,8 @@ from karbor.services.protection.bank_plugins.file_system.locks import (
 LOG = logging.getLogger(__name__)
 
 GROUP = "file_system_bank_plugin"
+#: The option that says whether a bank that is not there is made.
+CREATE = "file_system_bank_create"
 OPTS = [
     cfg.StrOpt(
         "file_system_bank_path",
@@ -72,6 +74,15 @@ OPTS = [
         "garbage is collected without waiting. 'auto' finds it on a local disk, and "
         "not on NFS or another shared filesystem. Say 'no' where this machine exports "
         "the folder to other machines whose services use it.",
+    ),
+    cfg.BoolOpt(
+        CREATE,
+        default=True,
+        help="Whether a service that starts makes the bank's folder when it is not "
+        "there. Turn it off once the bank is made on a filesystem that is mounted: "
+        "a service that starts before the mount then refuses the bank, instead of "
+        "beginning an empty one below the mount point. 'karbor-manage bank' never "
+        "makes it.",
     ),
     *LEASE_OPTS,
 ]
@@ -127,6 +138,12 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
         self._files = files.FileStore(
             self._root, temporary, self._has_files, self._changing
         )
+        if not options[CREATE] and self._is_away():
+            raise _invalid(
+                "file_system_bank_path",
+                f"{self._away()}; that of a new bank is made by a service that starts "
+                f"with {CREATE} on",
+            )
         try:
             files.prepare(path, self._root, temporary)
             if self._can_lock:

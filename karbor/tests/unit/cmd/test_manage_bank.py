@@ -173,3 +173,14 @@ def test_bench_prints_json(manage, bank):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["mib_per_second"]["put"] > 0
     assert bank.list_objects("/") == []
+
+
+def test_a_bank_that_is_away_is_neither_empty_nor_made(manage, checkpoint, tmp_path):
+    (tmp_path / "bank" / "karbor").rename(tmp_path / "away")
+    for command in ("stats", "check", "gc"):
+        done = manage(command)
+        assert done.returncode == (2 if command == "check" else 1)
+        assert done.stdout == ""
+        assert done.stderr.count("is gone: mount it, or put it back") == 1
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "bank" / "karbor").exists()

@@ -97,6 +97,9 @@ def test_rotate_key_frees_from_the_old_master_key(manage, keys, keyring, tmp_pat
     keys.make("first")
     used = {project: keyring().active(project) for project in ("one", "two")}
     keys.make("second")
+    none = manage("rotate-key", "--project", "oen")
+    assert none.returncode == 1
+    assert "has no keys of project oen" in none.stderr
     one = manage("rotate-key", "--project", "one")
     assert (one.returncode, one.stderr) == (0, "")
     rest = manage("rotate-key")
@@ -130,8 +133,9 @@ def test_rotate_key_names_what_it_could_not_rewrap(manage, keys, keyring, tmp_pa
 
 
 def test_rotate_key_of_a_provider_that_does_not_encrypt_is_refused(
-    manage, write_provider
+    manage, write_provider, tmp_path
 ):
+    (tmp_path / "bank" / "karbor").mkdir(parents=True)
     write_provider(enabled="false")
     refused = manage("rotate-key")
     assert refused.returncode == 1
