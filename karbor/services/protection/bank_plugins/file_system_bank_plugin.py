@@ -230,7 +230,10 @@ class FileSystemBankPlugin(BankPlugin, LeasePlugin):
         try:
             page = list(itertools.islice(valid_keys(found), limit))
         except OSError as error:
-            raise exception.BankListObjectsFailed(reason=self._reason(error)) from error
+            folder = f" ({os.fsdecode(error.filename)})" if error.filename else ""
+            raise exception.BankListObjectsFailed(
+                reason=f"{self._reason(error)}{folder}"
+            ) from error
         if not page and self._is_away():
             raise exception.BankListObjectsFailed(reason=self._away())
         return page

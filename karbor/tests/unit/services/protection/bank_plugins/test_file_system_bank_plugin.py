@@ -400,6 +400,24 @@ def test_options_of_the_providers_file_are_read(tmp_path):
     assert bank.lease_validity_window == 9
 
 
+def test_a_service_that_may_not_make_the_bank_refuses_one_that_is_not_there(tmp_path):
+    provider = tmp_path / "provider.conf"
+    provider.write_text(
+        f"[file_system_bank_plugin]\nfile_system_bank_path = {tmp_path}/bank\n"
+        "file_system_bank_create = False\n",
+        encoding="utf-8",
+    )
+    conf = cfg.ConfigOpts()
+    conf([], default_config_files=[str(provider)])
+
+    with pytest.raises(exception.InvalidInput, match="is gone: mount it"):
+        file_system_bank_plugin.FileSystemBankPlugin(conf)
+
+    assert not (tmp_path / "bank").exists()
+    (tmp_path / "bank" / "karbor").mkdir(parents=True)
+    file_system_bank_plugin.FileSystemBankPlugin(conf).update_object("/x", b"")
+
+
 def test_a_bank_that_is_gone_is_not_an_empty_one(bank, folder, tmp_path):
     bank.acquire_lease()
     folder.rename(tmp_path / "unmounted")
