@@ -210,6 +210,7 @@ class Collector:
             max_names=self._max_names,
             owner_id=self._store.owner_id,
             clock=self._store.clock,
+            operations=lambda: operations.in_hand(self._store),
             go_on=self._go_on,
         )
 

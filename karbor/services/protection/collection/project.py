@@ -41,6 +41,7 @@ class Rules:
     :param max_names: that may be condemned in a project at once
     :param owner_id: of this process
     :param clock: gives the present moment, aware
+    :param operations: lists those that are at work now
     :param go_on: called often; raises when this process is to stop
     """
 
@@ -48,6 +49,7 @@ class Rules:
     max_names: int
     owner_id: str
     clock: Callable[[], datetime.datetime]
+    operations: Callable[[], Sequence[Operation]]
     go_on: Callable[[], None]
 
 
@@ -143,7 +145,7 @@ class ProjectCollection:
                     f"Project {self.id} is not collected: {marks.blocked[self.id]}"
                 )
             elif item.phase is Phase.BEGUN:
-                self._condemn(item, marks)
+                self._condemn(item, operations, marks)
             else:
                 self._delete(item, marks)
         elif item.phase in (Phase.BEGUN, Phase.QUIET) or not self._is_ready(
@@ -163,22 +165,33 @@ class ProjectCollection:
             return not self._still(item, operations)
         return self._rules.clock() >= item.since + self._rules.settle
 
-    def _condemn(self, begun: Collection, marks: Marks) -> None:
-        """Look for garbage and condemn it, and take over what others condemned."""
+    def _condemn(
+        self, begun: Collection, operations: Sequence[Operation], marks: Marks
+    ) -> None:
+        """Look for garbage and condemn it, and take over what others condemned.
+
+        :param operations: that were at work before the marks were taken
+        """
         pages, known, spoilt = self._condemned()
         dead = sum(name not in marks.part(self.id, name) for name in sorted(known))
         room = max(0, self._rules.max_names - len(known))
-        found = fresh = 0
+        found = 0
+        fresh: list[str] = []
         for batch in batched(self._unreferenced(marks, known), condemned.PAGE_NAMES):
             self._rules.go_on()
             found += len(batch)
-            taken = batch[: room - fresh]
-            if taken:
-                pages.append(condemned.write_page(self._space, begun.id, taken))
-                fresh += len(taken)
+            fresh += batch[: room - len(fresh)]
+        begun_since = self._begun_since(operations) if fresh else ()
+        if begun_since:
+            # They may have put what is about to be condemned. It would not be deleted,
+            # and be stored once more by the next who needs it.
+            self._go_over(begun, Phase.BEGUN, operations=begun_since)
+            return
+        for batch in batched(fresh, condemned.PAGE_NAMES):
+            pages.append(condemned.write_page(self._space, begun.id, batch))
         self._report.found = dead + found
-        self._report.condemned += fresh
-        self._report.more = found > fresh
+        self._report.condemned += len(fresh)
+        self._report.more = found > len(fresh)
         if self._report.more:
             # What they condemned may not be condemned anew yet.
             spoilt = []
@@ -320,6 +333,12 @@ class ProjectCollection:
                 if name not in spoilt and name in marks.part(self.id, name):
                     needed.discard(_digest(name))
         return needed
+
+    def _begun_since(self, operations: Sequence[Operation]) -> tuple[Operation, ...]:
+        """The operations that are at work now and were not then."""
+        before = set(operations)
+        now = self._mine(self._rules.operations())
+        return tuple(operation for operation in now if operation not in before)
 
     def _mine(self, operations: Sequence[Operation]) -> tuple[Operation, ...]:
         return tuple(

@@ -543,3 +543,26 @@ def test_what_was_marked_and_is_lost_is_no_garbage(tmp_path, monkeypatch, is_cut
             file.unlink()
         with pytest.raises(OSError, match=r"instead of 2|No such file"):
             names_seen.part("p1", "ab")
+
+
+def test_what_a_protect_puts_while_all_is_read_is_not_condemned(monkeypatch):
+    house = House()
+    house.delete(house.protect("ab"))
+    take = Marks.take
+    begun = []
+
+    def take_slowly(marks, go_on):
+        take(marks, go_on)
+        if not begun:
+            begun.append(house.begin())
+            house.write(begun[0], "wxyz")
+
+    monkeypatch.setattr(Marks, "take", take_slowly)
+    house.collector().run()
+    house.end(begun[0])
+    house.collector().run()
+
+    stored = len(house.chunks())
+    house.protect("wxyz")
+    assert len(house.chunks()) == stored
+    assert house.read(begun[0]) == data("wxyz")
