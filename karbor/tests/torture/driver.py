@@ -254,7 +254,8 @@ class Torture:
             case ("done", action, outcome):
                 self.summary.actions += 1
                 self.summary.outcomes[f"{action}: {outcome}"] += 1
-                child.kill_at = child.resume_at = None
+                # A signal may stop it a moment later: it goes on being resumed.
+                child.kill_at = None
                 child.action = "end" if child.is_killed else None
                 child.may_die = child.is_killed
                 if self.summary.actions % 1000 == 0:
