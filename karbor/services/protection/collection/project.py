@@ -28,6 +28,9 @@ from karbor.services.protection.collection.state import Collection, Phase
 LOG = logging.getLogger(__name__)
 
 _SHOWN = 5
+#: How long a collection gives way to operations that begin while it looks. On a bank
+#: where that is always so, garbage must go all the same.
+_PATIENCE = datetime.timedelta(hours=6)
 _FEW = 16
 
 
@@ -182,7 +185,7 @@ class ProjectCollection:
             found += len(batch)
             fresh += batch[: room - len(fresh)]
         begun_since = self._begun_since(operations) if fresh else ()
-        if begun_since:
+        if begun_since and self._rules.clock() < begun.begun_at + _PATIENCE:
             # They may have put what is about to be condemned. It would not be deleted,
             # and be stored once more by the next who needs it.
             self._go_over(begun, Phase.BEGUN, operations=begun_since)

@@ -74,6 +74,11 @@ class Collection:
         """In the project's chunk space."""
         return FOLDER + self.id
 
+    @property
+    def begun_at(self) -> datetime.datetime:
+        """When it began, by the clock of who began it."""
+        return parse_timestamp(self.id.rpartition("-")[0])
+
 
 def new_id(now: datetime.datetime) -> str:
     """An id that no other collection has; they sort by when they began."""
@@ -116,6 +121,7 @@ def read_all(space: BankSection) -> Iterator[Collection]:
             found = _parse(value)
             if found.key != key:
                 raise ValueError(f"it is that of {found.id}")
+            _ = found.begun_at
         except (KeyError, TypeError, ValueError) as error:
             LOG.warning(
                 "The state %s%s of a collection is damaged, and is deleted; another "

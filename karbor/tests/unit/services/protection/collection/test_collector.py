@@ -545,6 +545,29 @@ def test_what_was_marked_and_is_lost_is_no_garbage(tmp_path, monkeypatch, is_cut
             names_seen.part("p1", "ab")
 
 
+def test_operations_that_always_begin_do_not_keep_garbage_for_ever(monkeypatch):
+    house = House()
+    house.delete(house.protect("ab"))
+    take = Marks.take
+    begun = []
+
+    def take_slowly(marks, go_on):
+        take(marks, go_on)
+        begun.append(house.begin())
+
+    monkeypatch.setattr(Marks, "take", take_slowly)
+    left = []
+    for _ in range(9):
+        house.collector().run()
+        left.append(len(house.chunks()))
+        while begun:
+            house.end(begun.pop())
+        house.clock.advance(hours=1)
+
+    assert left[4] > 0
+    assert left[-1] == 0
+
+
 def test_what_a_protect_puts_while_all_is_read_is_not_condemned(monkeypatch):
     house = House()
     house.delete(house.protect("ab"))
