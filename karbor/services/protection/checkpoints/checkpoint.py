@@ -336,6 +336,10 @@ class Checkpoint:
                 self._section.get_sub_section(name).delete_all()
             with self._store.exclusively(self.id):
                 present = self._store.confirm(self._record)
+                if present.inventory is not None:
+                    # By its name: a listing may not have it yet, and with data that
+                    # is not listed either it would look like one that lost its index.
+                    indices.delete_if_there(self._section, present.inventory)
                 indices.delete_if_there(self._section, INDEX)
                 self._store.clear(self.id, self._store.indices.all_keys_of(present))
                 self._store.finish_work(self.id, present.owner_id)
