@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--sizes",
         default="256,1024,4096",
-        help="MiB of the volumes that show what memory a size takes; none: nothing",
+        help="MiB of the volumes that show what memory a size takes; empty: none",
     )
     parser.add_argument("--sparse", type=int, default=16 * 1024, help="MiB; 0: nothing")
     parser.add_argument("--cinder-python", default="", help="of the venv with Cinder")
