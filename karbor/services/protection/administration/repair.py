@@ -10,10 +10,15 @@ A repair is a full check that takes care of each damaged or lost object as it fi
 
 It may run beside protects, deletions and collections, and twice at once. What it
 stores is exactly what that name stands for, so it can come late or twice without
-harm: at worst it stores what nothing needs any more, which is collected again. And no
-collector's late deletion takes it away from somebody who relies on it, because nobody
+harm: at worst it stores what nothing needs any more, which is collected again. A
+collector's late deletion takes it away from nobody who relies on it, because nobody
 relies on a name for as long as it is condemned, and a collector forgets that it
 condemned a name only when its deletions have ended.
+
+One case is open: a collector pauses before it deletes a name, another one deletes it
+and forgets it, and a repair that looked before all that stores it again. A writer may
+then rely on it when the first collector wakes up. Do not repair a bank while a service
+that collects it hangs.
 """
 
 import dataclasses
