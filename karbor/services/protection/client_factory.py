@@ -21,7 +21,17 @@ CONF = cfg.CONF
 #: Each module has ``OPTIONS`` (a :class:`ServiceOptions`) and ``create(access)``.
 CLIENT_MODULES = {
     name: f"karbor.services.protection.clients.{name}"
-    for name in ("cinder", "glance", "keystone", "nova", "swift")
+    for name in (
+        "cinder",
+        "freezer",
+        "glance",
+        "keystone",
+        "manila",
+        "neutron",
+        "nova",
+        "swift",
+        "trove",
+    )
 }
 
 
@@ -90,7 +100,7 @@ class ClientFactory:
         ``[service_auth]`` has credentials. A context without a token speaks to the
         configured endpoint as to a service that asks no Keystone.
 
-        :param service: ``cinder``, ``glance``, ``keystone``, ``nova`` or ``swift``
+        :param service: a key of :data:`CLIENT_MODULES`
         :param conf: where ``[<service>_client]`` is; a protection plugin passes its
             provider's
         :param privileged_user: act as Karbor itself, not as the caller
