@@ -21,6 +21,7 @@ from karbor.services.protection.client_factory import CLIENT_MODULES
 from karbor.services.protection.clients import restore_target, sessions
 from karbor.services.protection.collection import options as garbage_options
 from karbor.services.protection.flows import runner
+from karbor.services.protection.waiting import watcher
 
 Options = Sequence[tuple[str | None, list[Any]]]
 
@@ -45,6 +46,7 @@ def list_opts() -> Options:
         (stream_options.GROUP, list(stream_options.OPTS)),
         (sessions.GROUP, list(sessions.OPTS)),
         (restore_target.GROUP, list(restore_target.OPTS)),
+        (watcher.GROUP, list(watcher.OPTS)),
         *(_client_opts(name) for name in sorted(set(CLIENT_MODULES.values()))),
     ]
 

@@ -35,6 +35,14 @@ class Operation:
     what it is about to make, under a token that the made thing carries as its name
     or metadata, and looks that up before it makes it again.
 
+    **A hook that waits is a generator.** It yields what it waits for, an
+    :class:`~karbor.services.protection.waiting.until.Until`, and gets the thing when
+    it is ready. Meanwhile it holds no thread, and whatever hooks wait for things of
+    one kind is looked at by one listing. When the operation stops, the hook ends
+    where it waits::
+
+        volume = yield until_status(volumes, volume_id, "available", timeout=600)
+
     Only hooks that a class overrides cost anything.
 
     Every hook is called with these and takes ``**kwargs`` for what is added later:

@@ -24,6 +24,7 @@ from karbor.services.protection.orphans import OrphanReaper
 from karbor.services.protection.protectable_registry import ProtectableRegistry
 from karbor.services.protection.provider import ProviderRegistry
 from karbor.services.protection.queries import Queries
+from karbor.services.protection.waiting.watcher import Watcher
 from karbor.services.protection.zombies import ZombieSweeper
 
 LOG = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class ProtectionService:
                 database=self.database,
                 conf=conf,
                 note_deleted=self._collection.note_deleted,
+                watcher=Watcher.from_conf(conf),
             ),
         )
         self._endpoint = ProtectionManager(

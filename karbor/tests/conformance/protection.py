@@ -29,6 +29,7 @@ supports fewer operations overrides ``operations``. The suite has a bank in memo
 below real checkpoints, and calls the hooks as an operation does. Needs pytest.
 """
 
+import functools
 import inspect
 import os
 import uuid
@@ -46,6 +47,8 @@ from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.progress import OperationProgress, ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS, Operation
 from karbor.services.protection.records import RestoreRecord, VerificationRecord
+from karbor.services.protection.waiting.course import complete
+from karbor.services.protection.waiting.watcher import Watcher
 from karbor.tests.conformance.configuration import empty_configuration
 from karbor.tests.fakes.bank import MemoryBankPlugin
 
@@ -137,7 +140,14 @@ class ProtectionConformance:
         return make
 
     @pytest.fixture
-    def call(self, plugin, resource, context):
+    def watcher(self):
+        """Looks at what the hooks wait for."""
+        watcher = Watcher(first_interval=0.02)
+        yield watcher
+        watcher.close()
+
+    @pytest.fixture
+    def call(self, plugin, resource, context, watcher):
         """Calls hooks of an operation on the resource, a new object each time."""
 
         def call(operation, checkpoint, hooks=HOOKS, **kwargs):
@@ -148,7 +158,12 @@ class ProtectionConformance:
                 method = getattr(made, hook, None)
                 if method is not None:
                     parameters = dict(self.parameters.get(operation, {}))
-                    method(checkpoint, resource, context, parameters, **kwargs)
+                    complete(
+                        functools.partial(
+                            method, checkpoint, resource, context, parameters, **kwargs
+                        ),
+                        watcher,
+                    )
 
         return call
 

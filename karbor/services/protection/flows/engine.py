@@ -20,8 +20,9 @@ under ``taskflow.engines.action_engine`` that are derived from. The test
 that are replaced or relied upon differ from those of the version read here.
 """
 
+import functools
 import queue
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
 from typing import Any
 
@@ -36,9 +37,11 @@ from taskflow.engines.action_engine import (
     selector,
 )
 from taskflow.types import graph, tree
+from taskflow.types.failure import Failure
 from taskflow.utils import misc
 
 from karbor.services.protection.flows.storage import LinearStorage
+from karbor.services.protection.waiting.course import Suspended
 
 _GO_AHEAD = deciders.NoOpDecider()
 
@@ -219,8 +222,33 @@ class _CountingSelector(selector.Selector):
         )
 
 
+def _begin(func: Callable[..., tuple[str, Any]], *args: Any, **kwargs: Any) -> Any:
+    """Call taskflow's function around a task, which may return :class:`Suspended`."""
+    return _wait_or_end(*func(*args, **kwargs))
+
+
+def _go_on(event: str, resume: Callable[[], Any]) -> Any:
+    try:
+        result = resume()
+    except Exception:  # noqa: BLE001 - as taskflow does around a task
+        result = Failure()
+    return _wait_or_end(event, result)
+
+
+def _wait_or_end(event: str, result: Any) -> Any:
+    """Lift a suspension out of taskflow's ``(event, result)`` for the executor."""
+    if isinstance(result, Suspended):
+        resume = functools.partial(_go_on, event, result.resume)
+        return Suspended(result.future, resume)
+    return event, result
+
+
 class _QueueingTaskExecutor(executor.ParallelThreadTaskExecutor):
-    """Hands out finished futures from a queue, instead of looking at all."""
+    """Hands out finished futures from a queue, instead of looking at all.
+
+    A task that returns :class:`Suspended` goes on later, where the executor that does
+    the work knows how (:class:`~karbor.services.protection.flows.lanes.Lane`).
+    """
 
     def __init__(
         self, executor: futures.Executor | None = None, max_workers: int | None = None
@@ -231,7 +259,8 @@ class _QueueingTaskExecutor(executor.ParallelThreadTaskExecutor):
     def _submit_task(
         self, func: Any, task: task.Task, *args: Any, **kwargs: Any
     ) -> futures.Future:
-        future = super()._submit_task(func, task, *args, **kwargs)
+        begin = functools.partial(_begin, func)
+        future = super()._submit_task(begin, task, *args, **kwargs)
         # Only now does the future carry its task, which who takes it needs.
         future.add_done_callback(self._finished.put)
         return future

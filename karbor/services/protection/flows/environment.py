@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from oslo_config import cfg
 
+from karbor.services.protection.waiting.watcher import Watcher
+
 if TYPE_CHECKING:
     from karbor.db.database import Database
     from karbor.services.protection.protectable_registry import ProtectableRegistry
@@ -30,6 +32,7 @@ class Environment:
     database: "Database"
     conf: cfg.ConfigOpts
     note_deleted: Callable[[str, str], None] = _collect_later
+    watcher: Watcher = dataclasses.field(default_factory=Watcher)
 
     def provider(self, provider_id: str) -> "Provider":
         """:raises ProviderNotFound: when none of that id is loaded"""

@@ -15,6 +15,7 @@ from karbor.services.protection.flows.pattern import BulkFlow
 from karbor.services.protection.flows.work import ResourceWork, implements
 from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.protection_plugin import HOOKS, Operation
+from karbor.services.protection.waiting.course import Suspended
 
 
 class Step(task.Task):
@@ -33,7 +34,7 @@ class Step(task.Task):
     def execute(self) -> Any:
         """Nothing, for a step that only takes back."""
 
-    def revert(self, result: Any, flow_failures: Any) -> None:
+    def revert(self, result: Any, flow_failures: Any) -> Any:
         """Nothing, for a step that leaves nothing behind."""
 
     def renamed(self, name: str) -> Self:
@@ -59,14 +60,15 @@ class _CallHook(Step):
         other._work, other._hook = work, hook
         return other
 
-    def execute(self) -> bool:
+    def execute(self) -> bool | Suspended:
         return self._work.perform(self._hook)
 
-    def revert(self, result: Any, flow_failures: Any) -> None:
+    def revert(self, result: Any, flow_failures: Any) -> Suspended | None:
         if result is True or (
             isinstance(result, Failure) and not result.check(OperationStopped)
         ):
-            self._work.take_back()
+            return self._work.take_back()
+        return None
 
 
 def operation_flow(

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shares of one executor, so that a large operation does not starve a small one."""
+"""Shares of one executor, so that a large operation does not starve a small one.
+
+A piece of work that returns :class:`Suspended` gives its thread to others while it
+waits, and is queued again when there is something to go on with.
+"""
 
 import collections
 import threading
 from collections.abc import Callable
 from concurrent import futures
 from typing import Any
+
+from karbor.services.protection.waiting.course import Suspended
 
 
 class Lane(futures.Executor):
@@ -17,11 +23,19 @@ class Lane(futures.Executor):
 
     :param shared: does the work
     :param width: how many pieces of this lane it gets at a time
+    :param depth: how many pieces wait at a time, before no more are begun; None for
+        no limit
     """
 
-    def __init__(self, shared: futures.Executor, width: int) -> None:
+    def __init__(
+        self, shared: futures.Executor, width: int, depth: int | None = None
+    ) -> None:
         self._shared = shared
         self._free = width
+        self._depth = depth
+        self._suspended = 0
+        #: What has waited goes on before anything new begins.
+        self._resumed: collections.deque[_Piece] = collections.deque()
         self._waiting: collections.deque[_Piece] = collections.deque()
         self._lock = threading.Lock()
 
@@ -40,10 +54,17 @@ class Lane(futures.Executor):
 
     def _feed(self) -> None:
         with self._lock:
-            if not self._free or not self._waiting:
+            if not self._free:
+                return
+            if self._resumed:
+                piece = self._resumed.popleft()
+            elif self._waiting and (
+                self._depth is None or self._suspended < self._depth
+            ):
+                piece = self._waiting.popleft()
+            else:
                 return
             self._free -= 1
-            piece = self._waiting.popleft()
         try:
             self._shared.submit(self._work, piece)
         except RuntimeError as error:
@@ -51,29 +72,46 @@ class Lane(futures.Executor):
             piece.future.set_exception(error)
 
     def _work(self, piece: "_Piece") -> None:
-        try:
-            piece.run()
-        finally:
-            with self._lock:
-                self._free += 1
-            self._feed()
+        suspended = piece.run()
+        with self._lock:
+            self._free += 1
+            self._suspended += suspended is not None
+        if suspended is not None:
+            suspended.future.add_done_callback(lambda _: self._resume(piece, suspended))
+        self._feed()
+
+    def _resume(self, piece: "_Piece", suspended: Suspended) -> None:
+        piece.go_on_with(suspended.resume)
+        with self._lock:
+            self._suspended -= 1
+            self._resumed.append(piece)
+        self._feed()
 
 
 class _Piece:
-    __slots__ = ("_args", "_fn", "_kwargs", "future")
+    __slots__ = ("_args", "_fn", "_is_begun", "_kwargs", "future")
 
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         self._fn, self._args, self._kwargs = fn, args, kwargs
+        self._is_begun = False
         self.future: futures.Future = futures.Future()
 
-    def run(self) -> None:
-        if not self.future.set_running_or_notify_cancel():
-            return
+    def go_on_with(self, resume: Callable[[], Any]) -> None:
+        self._fn, self._args, self._kwargs = resume, (), {}
+
+    def run(self) -> Suspended | None:
+        """Run to the end, or to where it waits."""
+        if not self._is_begun and not self.future.set_running_or_notify_cancel():
+            return None
+        self._is_begun = True
         try:
             result = self._fn(*self._args, **self._kwargs)
         except BaseException as error:  # noqa: BLE001 - the future carries it on
             self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
+            return None
+        if isinstance(result, Suspended):
+            return result
+        self.future.set_result(result)
+        return None

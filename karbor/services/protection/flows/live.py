@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import threading
 from collections.abc import Iterable
+from concurrent import futures
 from typing import TYPE_CHECKING, Any
 
 from oslo_log import log as logging
@@ -23,6 +24,7 @@ from karbor.services.protection.records import (
     RestoreRecord,
     VerificationRecord,
 )
+from karbor.services.protection.waiting.until import Until
 
 if TYPE_CHECKING:
     from karbor.services.protection.checkpoint import Checkpoint
@@ -68,6 +70,8 @@ class LiveOperation:
         self.is_open = False
         self.is_ended = False
         self._lock = threading.Lock()
+        #: What hooks wait for.
+        self._waits: set[futures.Future] = set()
         self._stop_reason: str | None = None
         self._is_stop_known = False
         self._failures: list[str] = []
@@ -192,13 +196,31 @@ class LiveOperation:
     def stop(self, reason: str) -> None:
         """Start no further hook, and take back what was begun; from any thread.
 
-        Hooks that run are not interrupted.
+        Hooks that run are not interrupted; those that wait end where they wait.
 
         :param reason: for people
         """
         with self._lock:
             if self._stop_reason is None:
                 self._stop_reason = reason
+            waits, self._waits = self._waits, set()
+        for wait in waits:
+            wait.cancel()
+
+    def wait(self, until: Until) -> futures.Future:
+        """Begin a wait of a hook, which ends when the operation stops; from any thread.
+
+        :returns: see :meth:`Watcher.watch`
+        """
+        future = self.house.watcher.watch(until)
+        future.add_done_callback(self._waits.discard)
+        with self._lock:
+            if self._stop_reason is None:
+                if not future.done():
+                    self._waits.add(future)
+                return future
+        future.cancel()
+        return future
 
     def may_start(self) -> bool:
         """Whether a further hook may start now; from any thread."""

@@ -53,6 +53,15 @@ OPTS = [
         "APIs or the bank cannot stand the load.",
     ),
     cfg.IntOpt(
+        "max_waiting_hooks",
+        default=64,
+        min=1,
+        help="How many hooks of one operation wait for the cloud at a time, before no "
+        "more of it begin: snapshots, backups and images that are being made. They "
+        "hold no thread. Raise it when the cloud can make more at a time, lower it "
+        "when its services or quotas cannot stand so many.",
+    ),
+    cfg.IntOpt(
         "max_concurrent_operations",
         default=8,
         min=0,
@@ -97,6 +106,7 @@ class OperationRunner:
         register_opts(conf)
         self._house = house
         self._width: int = conf.max_parallel_hooks
+        self._depth: int = conf.max_waiting_hooks
         self._hooks = futures.ThreadPoolExecutor(
             max_workers=self._width, thread_name_prefix="hook"
         )
@@ -198,6 +208,7 @@ class OperationRunner:
         self._operations.shutdown(wait=False)
         if not left:
             self._hooks.shutdown(wait=False)
+            self._house.watcher.close()
         return len(left) == 0 and len(running) == len(known)
 
     @staticmethod
@@ -288,6 +299,6 @@ class OperationRunner:
             flow_detail=detail,
             backend=VolatileBackend(),
             engine=ENGINE,
-            executor=Lane(self._hooks, self._width),
+            executor=Lane(self._hooks, self._width, self._depth),
         )
         engine.run()

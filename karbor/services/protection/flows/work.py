@@ -4,15 +4,17 @@
 import functools
 import inspect
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
 from oslo_log import log as logging
 
 from karbor import exception
 from karbor.resource import Resource
-from karbor.services.protection.flows.live import LiveOperation
+from karbor.services.protection.flows.live import LiveOperation, OperationStopped
 from karbor.services.protection.progress import ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS, Operation
+from karbor.services.protection.waiting.course import Course, Suspended
 
 LOG = logging.getLogger(__name__)
 
@@ -83,8 +85,11 @@ class ResourceWork:
         """Whether the plugin has taken back what its hooks began."""
         return self._is_taken_back and self.can_revert and self.revert_reason is None
 
-    def perform(self, hook: str) -> bool:
+    def perform(self, hook: str) -> bool | Suspended:
         """Call a hook, unless the operation is stopping.
+
+        A hook that waits is suspended, and holds no thread. When the operation stops
+        meanwhile, the hook ends where it waits.
 
         :returns: whether the hook was called
         :raises HookFailed: when the hook raises, free of secrets
@@ -95,8 +100,20 @@ class ResourceWork:
             live.note_skipped()
             return False
         self.is_begun = True
+        return self._go_on(hook, Course(functools.partial(self._call, hook)), None)
+
+    def _go_on(
+        self, hook: str, course: Course, awaited: futures.Future | None
+    ) -> bool | Suspended:
+        live = self.live
+        # Whatever is logged in this thread now carries the request's id.
+        live.hook_context.update_store()
+        interrupted = OperationStopped(flow=str(live.inputs), error="it is stopping")
         try:
-            self._call(hook)
+            until = course.advance(awaited, interrupted)
+        except OperationStopped:
+            # Not its own failure; on_revert takes back what it has begun.
+            return True
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises
             reason = f"{self.resource}: {hook}: {live.scrub(error)}"
             self.reason = f"{hook}: {live.scrub(error)}"
@@ -104,6 +121,11 @@ class ResourceWork:
             trace = live.secrets.scrub_traceback(error)
             failure = HookFailed(flow=str(live.inputs), error=reason)
         else:
+            if until is not None:
+                future = live.wait(until)
+                return Suspended(
+                    future, functools.partial(self._go_on, hook, course, future)
+                )
             self._hooks_left -= 1
             live.progress.add(hooks_done=1)
             return True
@@ -112,32 +134,40 @@ class ResourceWork:
         self._log_failure(hook, trace)
         raise failure
 
-    def take_back(self) -> None:
+    def take_back(self) -> Suspended | None:
         """Call ``on_revert``, the first time; what it raises is recorded."""
         if self._is_taken_back:
-            return
+            return None
         self._is_taken_back = True
         if not self.can_revert:
-            return
+            return None
+        return self._go_back(Course(functools.partial(self._call, REVERT)), None)
+
+    def _go_back(
+        self, course: Course, awaited: futures.Future | None
+    ) -> Suspended | None:
+        self.live.hook_context.update_store()
         try:
-            self._call(REVERT)
+            until = course.advance(awaited)
         except BaseException as error:  # noqa: BLE001 - must not stop the others
             self.revert_reason = self.live.scrub(error)
             trace = self.live.secrets.scrub_traceback(error)
         else:
-            return
+            if until is None:
+                return None
+            future = self.live.house.watcher.watch(until)
+            return Suspended(future, functools.partial(self._go_back, course, future))
         self._log_failure(REVERT, trace)
+        return None
 
-    def _call(self, hook: str) -> None:
+    def _call(self, hook: str) -> Any:
         live = self.live
-        # Whatever is logged in this thread now carries the request's id.
-        live.hook_context.update_store()
         method = getattr(self.operation, hook)
         arguments = {**live.hook_arguments(), "progress": self._progress}
         accepted = _accepted(getattr(method, "__func__", method))
         if accepted is not None:
             arguments = {k: v for k, v in arguments.items() if k in accepted}
-        method(
+        return method(
             live.checkpoint,
             self.resource,
             live.hook_context,

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at everything that anybody waits for, one listing for all of a kind."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Hashable
+from concurrent import futures
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.i18n import _
+from karbor.services.protection.waiting.until import (
+    Thing,
+    Things,
+    Until,
+    Verdict,
+    WaitFailed,
+)
+
+LOG = logging.getLogger(__name__)
+
+GROUP = "waiting"
+
+OPTS: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        "first_interval",
+        default=0.5,
+        min=0.01,
+        help="Seconds before the first look at something in the cloud that an "
+        "operation waits for, such as a volume that is being made. Each further look "
+        "comes half as much later again, up to what the plugin's poll_interval says.",
+    ),
+    cfg.IntOpt(
+        "parallel_lists",
+        default=4,
+        min=1,
+        help="How many listings of the cloud's services may run at a time to look at "
+        "what operations wait for. Raise it when a slow service keeps others waiting.",
+    ),
+]
+
+_GROWTH = 1.5
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group ``[waiting]`` known to a configuration."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+@dataclasses.dataclass(eq=False)
+class _Wait:
+    until: Until
+    deadline: float
+    future: futures.Future = dataclasses.field(default_factory=futures.Future)
+
+
+@dataclasses.dataclass(eq=False)
+class _Watch:
+    """The waits for things of one kind, and when to look next."""
+
+    things: Things
+    interval: float
+    due: float
+    waits: list[_Wait] = dataclasses.field(default_factory=list)
+    is_looking: bool = False
+
+
+class Watcher:
+    """The one place of a process from which things in the cloud are polled.
+
+    However many things of a kind are waited for, they cost one listing at a time,
+    less and less often until something changes. Its threads begin with the first
+    wait. Every method may be called from any thread.
+
+    :param first_interval: seconds before the first look
+    :param parallel_lists: listings at a time
+    :param clock: seconds that only go forward
+    """
+
+    def __init__(
+        self,
+        first_interval: float = 0.5,
+        parallel_lists: int = 4,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._first_interval = first_interval
+        self._parallel = parallel_lists
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._watches: dict[Hashable, _Watch] = {}
+        self._thread: threading.Thread | None = None
+        self._listers: futures.ThreadPoolExecutor | None = None
+        self._is_closed = False
+
+    @classmethod
+    def from_conf(cls, conf: cfg.ConfigOpts) -> "Watcher":
+        """As ``[waiting]`` says."""
+        register_opts(conf)
+        group = conf[GROUP]
+        return cls(group.first_interval, group.parallel_lists)
+
+    def watch(self, until: Until) -> futures.Future:
+        """Begin to wait; returns at once.
+
+        :returns: a future of the thing, or of :class:`WaitFailed`. Cancelling it ends
+            the wait. Its callbacks run in a thread of the watcher and must be short.
+        """
+        now = self._clock()
+        wait = _Wait(until, now + until.timeout)
+        with self._changed:
+            if self._is_closed:
+                wait.future.cancel()
+                return wait.future
+            self._start()
+            watch = self._watches.get(until.things.key)
+            if watch is None:
+                watch = _Watch(until.things, self._first_interval, now)
+                self._watches[until.things.key] = watch
+            # The newest has the freshest credentials.
+            watch.things = until.things
+            watch.waits.append(wait)
+            watch.interval = self._first_interval
+            watch.due = now + self._first_interval
+            self._changed.notify()
+        return wait.future
+
+    def close(self) -> None:
+        """End all waits as cancelled, and the threads."""
+        with self._changed:
+            self._is_closed = True
+            waits = [wait for watch in self._watches.values() for wait in watch.waits]
+            self._watches.clear()
+            self._changed.notify()
+        for wait in waits:
+            wait.future.cancel()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._listers = futures.ThreadPoolExecutor(
+                self._parallel, thread_name_prefix="look"
+            )
+            self._thread = threading.Thread(
+                target=self._run, name="watcher", daemon=True
+            )
+            self._thread.start()
+
+    def _run(self) -> None:
+        assert self._listers is not None
+        with self._changed:
+            while not self._is_closed:
+                now = self._clock()
+                idle = [w for w in self._watches.values() if not w.is_looking]
+                for watch in idle:
+                    if watch.due <= now:
+                        watch.is_looking = True
+                        self._listers.submit(self._look, watch)
+                later = [w.due for w in idle if not w.is_looking]
+                self._changed.wait(max(0.0, min(later) - now) if later else None)
+        self._listers.shutdown(wait=False)
+
+    def _look(self, watch: _Watch) -> None:
+        with self._changed:
+            things = watch.things
+            waits = [wait for wait in watch.waits if not wait.future.done()]
+        try:
+            outcomes = self._outcomes(things, waits)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin's listing raises
+            outcomes = {wait: _unseen(wait.until, error) for wait in waits}
+        with self._changed:
+            watch.waits = [
+                wait
+                for wait in watch.waits
+                if wait not in outcomes and not wait.future.done()
+            ]
+            self._plan_next(watch, bool(outcomes))
+            watch.is_looking = False
+            self._changed.notify()
+        for wait, outcome in outcomes.items():
+            if not wait.future.set_running_or_notify_cancel():
+                continue
+            if isinstance(outcome, Exception):
+                wait.future.set_exception(outcome)
+            else:
+                wait.future.set_result(outcome)
+
+    def _plan_next(self, watch: _Watch, is_news: bool) -> None:
+        if not watch.waits:
+            self._watches.pop(watch.things.key, None)
+            return
+        longest = min(wait.until.interval for wait in watch.waits)
+        grown = self._first_interval if is_news else watch.interval * _GROWTH
+        watch.interval = max(min(grown, longest), self._first_interval)
+        nearest = min(wait.deadline for wait in watch.waits)
+        now = self._clock()
+        watch.due = max(now, min(now + watch.interval, nearest))
+
+    def _outcomes(
+        self, things: Things, waits: list[_Wait]
+    ) -> dict[_Wait, Thing | Exception | None]:
+        """What became of the waits that are over."""
+        if not waits:
+            return {}
+        try:
+            found = things.find(sorted({wait.until.id for wait in waits}))
+        except exception.KarborException as error:
+            if not error.retryable:
+                return {wait: _unseen(wait.until, error) for wait in waits}
+            LOG.info(
+                "Looking at every %s failed, and is repeated: %s", things.kind, error
+            )
+            return {
+                wait: _too_late(wait.until, None, str(error))
+                for wait in waits
+                if self._clock() >= wait.deadline
+            }
+        outcomes: dict[_Wait, Thing | Exception | None] = {}
+        for wait in waits:
+            thing = found.get(wait.until.id)
+            status = None if thing is None else things.status_of(thing)
+            verdict = wait.until.judge(status, thing)
+            if verdict is Verdict.READY:
+                outcomes[wait] = thing
+            elif verdict is Verdict.FAILED:
+                outcomes[wait] = _failed(things, wait.until, status, thing)
+            elif self._clock() >= wait.deadline:
+                outcomes[wait] = _too_late(wait.until, status, "")
+        return outcomes
+
+
+def _failed(
+    things: Things, until: Until, status: str | None, thing: Thing | None
+) -> WaitFailed:
+    if thing is None:
+        reason = _("does not exist any more, and was to be %s") % until.goal
+        return WaitFailed(what=until, reason=reason)
+    try:
+        fault = things.fault_of(thing)
+    except exception.KarborException as error:
+        fault = _("why cannot be asked (%s)") % error
+    reason = _("is '%(status)s', and was to be %(goal)s") % {
+        "status": status,
+        "goal": until.goal,
+    }
+    return WaitFailed(what=until, reason=f"{reason}: {fault}" if fault else reason)
+
+
+def _unseen(until: Until, error: Exception) -> WaitFailed:
+    """Each wait gets an error of its own, as each is raised in another thread."""
+    text = (
+        str(error)
+        if isinstance(error, exception.KarborException)
+        else f"{type(error).__name__}: {error}"
+    )
+    made = WaitFailed(
+        what=until, reason=_("cannot be looked at while it is waited for: %s") % text
+    )
+    made.__cause__ = error
+    return made
+
+
+def _too_late(until: Until, status: str | None, error: str) -> WaitFailed:
+    reason = _("was not %(goal)s within %(timeout)g seconds") % {
+        "goal": until.goal,
+        "timeout": until.timeout,
+    }
+    if status is not None:
+        reason += _("; it is '%s'") % status
+    if error:
+        reason += f"; {error}"
+    if until.hint:
+        reason += f". {until.hint}"
+    return WaitFailed(what=until, reason=reason)
