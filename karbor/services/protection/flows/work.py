@@ -11,10 +11,10 @@ from oslo_log import log as logging
 
 from karbor import exception
 from karbor.resource import Resource
-from karbor.services.protection.flows.live import LiveOperation, OperationStopped
+from karbor.services.protection.flows.live import LiveOperation
 from karbor.services.protection.progress import ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS, Operation
-from karbor.services.protection.waiting.course import Course, Suspended
+from karbor.services.protection.waiting.course import Course, Suspended, WaitCancelled
 
 LOG = logging.getLogger(__name__)
 
@@ -108,10 +108,9 @@ class ResourceWork:
         live = self.live
         # Whatever is logged in this thread now carries the request's id.
         live.hook_context.update_store()
-        interrupted = OperationStopped(flow=str(live.inputs), error="it is stopping")
         try:
-            until = course.advance(awaited, interrupted)
-        except OperationStopped:
+            until = course.advance(awaited)
+        except WaitCancelled:
             # Not its own failure; on_revert takes back what it has begun.
             return True
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises

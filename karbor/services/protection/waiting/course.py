@@ -23,6 +23,14 @@ class Suspended:
     resume: Callable[[], Any]
 
 
+class WaitCancelled(BaseException):
+    """Raised where a hook waits when the operation stops.
+
+    No :class:`Exception`, so that no plugin takes it for a failure of what it does.
+    A hook lets it pass; what it has begun is taken back by ``on_revert``.
+    """
+
+
 class Course:
     """One call of a hook: a plain function, or a generator that yields its waits.
 
@@ -33,14 +41,12 @@ class Course:
         self._call: Callable[[], Any] | None = call
         self._generator: Generator[Until, Any, Any] | None = None
 
-    def advance(
-        self, awaited: futures.Future | None, interrupted: Exception | None = None
-    ) -> Until | None:
+    def advance(self, awaited: futures.Future | None) -> Until | None:
         """Run to the next wait.
 
         :param awaited: the wait that is over; None at first
-        :param interrupted: raised where the hook waits, if that wait was cancelled
         :returns: the next wait; None when the hook has ended
+        :raises WaitCancelled: when that wait was cancelled
         :raises Exception: what the hook raises
         """
         if self._generator is None:
@@ -54,8 +60,7 @@ class Course:
             return self._step(lambda: next(started))
         generator = self._generator
         if awaited is None or awaited.cancelled():
-            error = interrupted or futures.CancelledError()
-            return self._step(lambda: generator.throw(error))
+            return self._step(lambda: generator.throw(WaitCancelled()))
         failure = awaited.exception()
         if failure is not None:
             return self._step(lambda: generator.throw(failure))
