@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud and a Karbor in it for all tests, a project of its own for each."""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from karbor.tests.cloud.cloud import Cloud
+from karbor.tests.cloud.project import Project
+from karbor.tests.cloud.providers import VOLUME_PLUGINS, installed_choices, provider_id
+from karbor.tests.cloud.service import KarborService
+
+#: The folder of a cloud that runs, for work by hand; it is left running.
+BY_HAND = "KARBOR_CLOUD"
+
+
+@pytest.fixture(scope="session")
+def cloud():
+    """The cloud that ``KARBOR_CLOUD`` names."""
+    return Cloud.at(Path(os.environ[BY_HAND]))
+
+
+@pytest.fixture(scope="session")
+def karbor_service(cloud, tmp_path_factory):
+    """``karbor-api`` and two daemons, which no test may leave stopped."""
+    # In a region of its own, as others may test on a cloud by hand.
+    region = f"karbor-{uuid.uuid4().hex[:8]}" if BY_HAND in os.environ else cloud.region
+    with cloud.database() as database_url:
+        service = KarborService(
+            tmp_path_factory.mktemp("karbor"), cloud, database_url, region
+        )
+        try:
+            service.start()
+            yield service
+        finally:
+            service.stop()
+
+
+@pytest.fixture
+def make_project(cloud, karbor_service):
+    """``make_project()`` gives a fresh project; at the end all of them go."""
+    with contextlib.ExitStack() as projects:
+        yield lambda: projects.enter_context(Project(cloud, karbor_service.region))
+
+
+@pytest.fixture
+def project(make_project):
+    """A project that only this test uses."""
+    return make_project()
+
+
+@pytest.fixture
+def karbor(project):
+    """The real client, as the project's member."""
+    return project.karbor
+
+
+@pytest.fixture(scope="session")
+def provider():
+    """``provider(volume, bank)`` gives a provider's id.
+
+    Without a volume plugin named, it has any that is installed.
+    """
+
+    def find(volume=None, bank="swift"):
+        choices = installed_choices()
+        volume = volume or choices[0]
+        assert volume in choices, f"not installed: {VOLUME_PLUGINS[volume]}"
+        return provider_id(volume, bank)
+
+    return find
+
+
+def pytest_configure(config):
+    # openstacksdk warns of its own calls.
+    config.addinivalue_line("filterwarnings", "ignore::PendingDeprecationWarning")
