@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from karbor.context import RequestContext
 from karbor.resource import Resource
+from karbor.services.protection.waiting.until import Waits
 
 if TYPE_CHECKING:
     from oslo_config import cfg
@@ -67,7 +68,7 @@ class Operation:
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits | None:
         """Runs before this hook of any resource that this one depends on."""
 
     def on_prepare_finish(
@@ -77,7 +78,7 @@ class Operation:
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits | None:
         """Runs when all that this resource depends on has finished preparing."""
 
     def on_main(
@@ -87,7 +88,7 @@ class Operation:
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits | None:
         """Moves the data, in parallel with other resources' main hooks."""
 
     def on_complete(
@@ -97,7 +98,7 @@ class Operation:
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits | None:
         """Puts together, when all that this resource depends on is complete."""
 
     def on_revert(
@@ -107,7 +108,7 @@ class Operation:
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits | None:
         """Takes back what the hooks left temporary; may itself run twice.
 
         Called once per resource any of whose hooks had begun, in the reverse of

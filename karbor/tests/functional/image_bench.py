@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The image plugin of a real provider, its hooks called as an operation calls them."""
 
+import functools
 import pathlib
 import uuid
 from typing import Any
@@ -16,6 +17,8 @@ from karbor.services.protection.protection_plugin import HOOKS
 from karbor.services.protection.provider import Provider
 from karbor.services.protection.provider_file import ProviderFile
 from karbor.services.protection.records import RestoreRecord, VerificationRecord
+from karbor.services.protection.waiting.course import complete
+from karbor.services.protection.waiting.watcher import Watcher
 from karbor.tests.functional.glance import GlanceLab
 
 PROVIDER = """\
@@ -65,6 +68,7 @@ class ImageBench:
         self.provider = Provider(ProviderFile.read(str(path), service))
         self.plugin = self.provider.plugin_for(constants.IMAGE_RESOURCE_TYPE)
         self.progress = OperationProgress()
+        self.watcher = Watcher(first_interval=0.02)
         self.provider.lease.start()
 
     def close(self) -> None:
@@ -135,7 +139,8 @@ class ImageBench:
         kwargs.setdefault("progress", ResourceProgress(self.progress))
         try:
             for hook in hooks:
-                getattr(made, hook)(*arguments, **kwargs)
+                method = getattr(made, hook)
+                complete(functools.partial(method, *arguments, **kwargs), self.watcher)
         except Exception:
             made.on_revert(*arguments, **kwargs)
             raise

@@ -8,15 +8,21 @@ that it fetches first, and cannot hold a property called like one of their metho
 
 import json
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import glanceclient.exc
 import keystoneauth1.exceptions
 import requests
 
-from karbor import exception
+from karbor.context import RequestContext
 from karbor.i18n import _
+from karbor.services.protection.clients.faults import (
+    RETRYABLE_STATUSES,
+    ServiceFailed,
+    status_of,
+)
+from karbor.services.protection.waiting.until import Thing, Things
 
 PAGE_SIZE = 200
 #: Images named in one query: a URL of 50 ids stays under 2,500 characters.
@@ -69,7 +75,7 @@ FIELDS = frozenset(
 )
 
 
-class GlanceFailed(exception.KarborException):
+class GlanceFailed(ServiceFailed):
     """Glance refused a call, or could not be asked."""
 
     message = _("Glance could not %(action)s: %(reason)s")
@@ -88,6 +94,11 @@ class Images:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._http = client.http_client
+
+    @property
+    def endpoint(self) -> str:
+        """Where this Glance listens."""
+        return str(self._http.endpoint_override)
 
     def get(self, image_id: str) -> dict[str, Any] | None:
         """One image; None when it does not exist or is another's.
@@ -213,6 +224,29 @@ class Images:
             path = page.get("next")
 
 
+class ImageThings(Things):
+    """Images as something to wait for.
+
+    :param context: whose images these are
+    """
+
+    kind: ClassVar[str] = "image"
+
+    def __init__(self, images: Images, context: RequestContext) -> None:
+        self._images = images
+        self._caller = (context.project_id, context.user_id)
+
+    @property
+    def key(self) -> Hashable:
+        return (self.kind, self._images.endpoint, *self._caller)
+
+    def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
+        if len(ids) > 1:
+            return self._images.by_ids(ids)
+        found = {image_id: self._images.get(image_id) for image_id in ids}
+        return {image_id: image for image_id, image in found.items() if image}
+
+
 def properties_of(image: Mapping[str, Any]) -> dict[str, Any]:
     """What people and other services have added to an image.
 
@@ -244,4 +278,11 @@ def _pointer(name: str) -> str:
 
 
 def _failed(action: str, error: Exception) -> GlanceFailed:
-    return GlanceFailed(action=action, reason=error or type(error).__name__)
+    status = status_of(error)
+    return GlanceFailed(
+        service="Glance",
+        action=action,
+        reason=error or type(error).__name__,
+        status=status,
+        retryable=status is None or status in RETRYABLE_STATUSES,
+    )

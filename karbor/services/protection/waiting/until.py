@@ -4,7 +4,14 @@
 import abc
 import dataclasses
 import enum
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Hashable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, ClassVar
 
 from karbor import exception
@@ -99,6 +106,10 @@ class Until:
 
     def __str__(self) -> str:
         return f"{self.things.kind} {self.id}"
+
+
+#: What a hook that waits returns: a generator of its waits.
+Waits = Generator[Until, Any, None]
 
 
 def until_status(

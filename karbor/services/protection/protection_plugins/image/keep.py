@@ -9,6 +9,7 @@ from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.bank.depth import Depth, Level
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.image.saved_image import (
     SavedImage,
     check_data,
@@ -32,19 +33,11 @@ class VerifyOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
         section = section.uncached
         progress = kwargs.get("progress")
-        try:
+        with failing(exception.VerifyResourceFailed, "Image Backup", resource, record):
             saved = SavedImage.load(section)
             if progress is not None:
                 progress.expect(saved.size)
             check_data(section, saved, Depth.from_parameters(parameters), progress)
-        except exception.KarborException as error:
-            report(record, resource, constants.RESOURCE_STATUS_ERROR, str(error))
-            raise exception.VerifyResourceFailed(
-                name="Image Backup",
-                reason=error,
-                resource_id=resource.id,
-                resource_type=resource.type,
-            ) from error
         report(record, resource, constants.RESOURCE_STATUS_AVAILABLE)
 
 
@@ -62,20 +55,13 @@ class CopyOperation(Operation):
         source = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
         target = kwargs["checkpoint_copy"].get_resource_bank_section(resource.id)
         progress = kwargs.get("progress")
-        try:
+        with failing(exception.CreateResourceFailed, "Image Backup Copy", resource):
             saved = SavedImage.load(source)
             if progress is not None:
                 progress.expect(saved.size)
             source.copy_to(target, progress=progress)
             # What the source had lost without a trace was not copied.
             check_data(target, SavedImage.load(target), Depth(Level.OBJECTS))
-        except exception.KarborException as error:
-            raise exception.CreateResourceFailed(
-                name="Image Backup Copy",
-                reason=error,
-                resource_id=resource.id,
-                resource_type=resource.type,
-            ) from error
 
     def on_revert(
         self,
@@ -99,12 +85,5 @@ class DeleteOperation(Operation):
         parameters: dict[str, Any],
         **kwargs: Any,
     ) -> None:
-        try:
+        with failing(exception.DeleteResourceFailed, "Image Backup", resource):
             checkpoint.get_resource_bank_section(resource.id).delete_all()
-        except exception.KarborException as error:
-            raise exception.DeleteResourceFailed(
-                name="Image Backup",
-                reason=error,
-                resource_id=resource.id,
-                resource_type=resource.type,
-            ) from error

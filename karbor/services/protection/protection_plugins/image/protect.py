@@ -2,7 +2,8 @@
 """Protecting an image: its data into the bank, its description beside it."""
 
 import dataclasses
-import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from karbor import exception
@@ -12,12 +13,14 @@ from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.clients.glance_images import Images
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.image.saved_image import (
     DATA,
     CheckedData,
     SavedImage,
 )
 from karbor.services.protection.protection_plugins.image.settings import ImageSettings
+from karbor.services.protection.waiting.until import Until, Waits
 
 #: States that turn into ``active`` by themselves.
 #: https://docs.openstack.org/glance/latest/user/statuses.html
@@ -42,13 +45,11 @@ class ProtectOperation(Operation):
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits:
         section = checkpoint.get_resource_bank_section(resource.id)
-        try:
-            image = self._wait_until_active(self._settings.images(context), resource.id)
+        with _failing(resource):
+            image = yield from self._active_image(context, resource)
             SavedImage.of(image, parameters.get("backup_name")).save(section)
-        except exception.KarborException as error:
-            raise _failed(resource, error) from error
 
     def on_main(
         self,
@@ -60,7 +61,7 @@ class ProtectOperation(Operation):
     ) -> None:
         section = checkpoint.get_resource_bank_section(resource.id)
         progress = kwargs.get("progress")
-        try:
+        with _failing(resource):
             saved = SavedImage.find(section)
             if saved is None:
                 raise exception.ProtectableResourceNotFound(
@@ -82,8 +83,6 @@ class ProtectOperation(Operation):
             dataclasses.replace(
                 saved, hash_algo=data.hash_algo, hash_value=data.hash_value
             ).save(section)
-        except exception.KarborException as error:
-            raise _failed(resource, error) from error
 
     def on_revert(
         self,
@@ -98,24 +97,28 @@ class ProtectOperation(Operation):
         if saved is not None and saved.hash_value is None:
             section.delete_all()
 
-    def _wait_until_active(self, images: Images, image_id: str) -> dict[str, Any]:
-        deadline = time.monotonic() + self._settings.status_timeout
-        while True:
-            image = images.get(image_id)
-            if image is None:
-                raise exception.ProtectableResourceNotFound(
-                    id=image_id,
-                    type=constants.IMAGE_RESOURCE_TYPE,
-                    reason=_("Glance has no such image"),
-                )
-            status = image["status"]
-            if status == "active":
-                return image
-            if status not in _ON_THE_WAY or time.monotonic() >= deadline:
-                raise exception.ProtectableResourceInvalidStatus(
-                    id=image_id, type=constants.IMAGE_RESOURCE_TYPE, status=status
-                )
-            time.sleep(self._settings.poll_interval)
+    def _active_image(
+        self, context: RequestContext, resource: Resource
+    ) -> Generator[Until, Any, dict[str, Any]]:
+        images = self._settings.images(context)
+        image = images.get(resource.id)
+        if image is None:
+            raise exception.ProtectableResourceNotFound(
+                id=resource.id,
+                type=resource.type,
+                reason=_("Glance has no such image; it was called '%s'") % resource.name
+                if resource.name
+                else _("Glance has no such image"),
+            )
+        if image["status"] in _ON_THE_WAY:
+            image = yield self._settings.until_active(
+                context, images, resource.id, _ON_THE_WAY
+            )
+        elif image["status"] != "active":
+            raise exception.ProtectableResourceInvalidStatus(
+                id=resource.id, type=resource.type, status=image["status"]
+            )
+        return image
 
 
 def _check_unchanged(images: Images, saved: SavedImage) -> None:
@@ -142,10 +145,5 @@ def _check_unchanged(images: Images, saved: SavedImage) -> None:
         )
 
 
-def _failed(resource: Resource, reason: Any) -> exception.CreateResourceFailed:
-    return exception.CreateResourceFailed(
-        name="Image Backup",
-        reason=reason,
-        resource_id=resource.id,
-        resource_type=resource.type,
-    )
+def _failing(resource: Resource) -> AbstractContextManager[None]:
+    return failing(exception.CreateResourceFailed, "Image Backup", resource)

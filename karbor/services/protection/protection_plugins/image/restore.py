@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restoring an image: a new one with the saved data and description."""
 
-import time
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import tenacity
@@ -16,9 +16,9 @@ from karbor.services.protection.bank.depth import Depth, Level
 from karbor.services.protection.clients.glance_images import (
     GlanceFailed,
     ImageIdTaken,
-    Images,
 )
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.image.saved_image import (
     FINAL_FIELDS,
     SavedImage,
@@ -29,6 +29,7 @@ from karbor.services.protection.protection_plugins.image.saved_image import (
 from karbor.services.protection.protection_plugins.image.settings import ImageSettings
 from karbor.services.protection.protection_plugins.records import report
 from karbor.services.protection.protection_plugins.resumable import Note, Notes
+from karbor.services.protection.waiting.until import Until, Waits
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _NOTE = "image"
+
+#: States of an image that has its data on the way to ``active``.
+_ON_THE_WAY = frozenset({"saving", "importing"})
 
 
 class RestoreOperation(Operation):
@@ -56,27 +60,21 @@ class RestoreOperation(Operation):
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits:
         record = kwargs.get("restore")
         report(record, resource, constants.RESOURCE_STATUS_RESTORING)
         section = checkpoint.get_resource_bank_section(resource.id)
-        try:
-            made = _Restoration(
+        with failing(exception.RestoreResourceFailed, "Image Backup", resource, record):
+            restoration = _Restoration(
                 settings=self._settings,
-                images=self._settings.images(context),
+                context=context,
                 section=section,
                 notes=Notes(section, _operation_id(record)),
                 progress=kwargs.get("progress"),
             )
-            image_id, remark = made.run(parameters.get("restore_name"))
-        except exception.KarborException as error:
-            report(record, resource, constants.RESOURCE_STATUS_ERROR, str(error))
-            raise exception.RestoreResourceFailed(
-                name="Image Backup",
-                reason=error,
-                resource_id=resource.id,
-                resource_type=resource.type,
-            ) from error
+            image_id, remark = yield from restoration.run(
+                parameters.get("restore_name"), checkpoint.project_id
+            )
         kwargs["new_resources"][resource.id] = image_id
         report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, remark)
 
@@ -125,36 +123,58 @@ class _Restoration:
     def __init__(
         self,
         settings: ImageSettings,
-        images: Images,
+        context: RequestContext,
         section: "BankSection",
         notes: Notes,
         progress: Any,
     ) -> None:
         self._settings = settings
-        self._images = images
+        self._context = context
+        self._images = settings.images(context)
         self._section = section
         self._notes = notes
         self._progress = progress
 
-    def run(self, restore_name: str | None) -> tuple[str, str]:
+    def run(
+        self, restore_name: str | None, project_id: str
+    ) -> Generator[Until, Any, tuple[str, str]]:
         """Restore, or finish what an earlier run began.
 
+        :param project_id: whose checkpoint it is
         :returns: the new image's id, and what a person should know about it
         """
         saved = SavedImage.load(self._section)
-        name = restore_name or saved.fields.get("name") or saved.image_id
-        note, image = self._find_or_create(saved, name)
         if self._progress is not None:
             self._progress.expect(saved.size)
+        if restore_name is None and self._is_still_seen(saved, project_id):
+            if self._progress is not None:
+                self._progress.advance(saved.size)
+            return saved.image_id, _("The image of another project is still there.")
+        name = restore_name or saved.fields.get("name") or saved.image_id
+        note, image = self._find_or_create(saved, name)
         if image["status"] == "queued":
             self._upload(saved, note.token)
         elif self._progress is not None:
             self._progress.advance(saved.size)
-        image = self._wait_until_active(note.token)
+        image = yield from self._wait_until_active(note.token)
         self._check_content(saved, image)
         remark = self._finalize(saved, image)
         self._notes.finish(note)
         return note.token, remark
+
+    def _is_still_seen(self, saved: SavedImage, project_id: str) -> bool:
+        """Whether it is an image of others that can be used as it is.
+
+        A copy of a public image for each restore would be of no use to anybody.
+        """
+        if saved.fields.get("owner") in (None, project_id):
+            return False
+        image = self._images.get(saved.image_id)
+        return (
+            image is not None
+            and image["status"] == "active"
+            and saved.has_content_of(image)
+        )
 
     def _find_or_create(
         self, saved: SavedImage, name: str
@@ -179,18 +199,13 @@ class _Restoration:
         with open_data(self._section, saved) as stream:
             self._images.upload(image_id, _Counted(stream, self._progress))
 
-    def _wait_until_active(self, image_id: str) -> dict[str, Any]:
-        deadline = time.monotonic() + self._settings.status_timeout
-        while True:
-            image = self._images.get(image_id)
-            status = image["status"] if image else "deleted"
-            if image and status == "active":
-                return image
-            if status not in ("saving", "importing") or time.monotonic() >= deadline:
-                raise exception.ProtectableResourceInvalidStatus(
-                    id=image_id, type=constants.IMAGE_RESOURCE_TYPE, status=status
-                )
-            time.sleep(self._settings.poll_interval)
+    def _wait_until_active(
+        self, image_id: str
+    ) -> Generator[Until, Any, dict[str, Any]]:
+        image: dict[str, Any] = yield self._settings.until_active(
+            self._context, self._images, image_id, _ON_THE_WAY
+        )
+        return image
 
     def _check_content(self, saved: SavedImage, image: dict[str, Any]) -> None:
         """Compare what Glance computed over its data with what was protected."""

@@ -41,6 +41,7 @@ _KEPT_FIELDS = (
     *FINAL_FIELDS,
     *_CONTENT_FIELDS,
     "virtual_size",
+    "owner",
     "created_at",
     "updated_at",
 )

@@ -7,7 +7,8 @@ from oslo_config import cfg
 
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.glance_images import Images
+from karbor.services.protection.clients.glance_images import Images, ImageThings
+from karbor.services.protection.waiting.until import Until, until_status
 
 GROUP = "image_backup_plugin"
 
@@ -16,7 +17,8 @@ OPTS: list[cfg.Opt] = [
         "poll_interval",
         default=10.0,
         min=0.01,
-        help="Seconds between two looks at an image that is not ready yet.",
+        help="Seconds between two looks at most at an image that is not ready yet; "
+        "the first looks follow each other faster, see [waiting] first_interval.",
     ),
     cfg.FloatOpt(
         "status_timeout",
@@ -46,7 +48,7 @@ class ImageSettings:
     """The plugin's options, and how its operations reach Glance.
 
     :param conf: the provider's configuration
-    :param poll_interval: seconds between two looks at an image
+    :param poll_interval: seconds between two looks at an image at most
     :param status_timeout: seconds to wait for an image to become active
     :param cleanup_timeout: seconds to go on trying to delete a half-made image
     """
@@ -71,3 +73,24 @@ class ImageSettings:
     def images(self, context: RequestContext) -> Images:
         """The images that the caller sees."""
         return Images(ClientFactory.create_client("glance", context, self.conf))
+
+    def until_active(
+        self,
+        context: RequestContext,
+        images: Images,
+        image_id: str,
+        pending: frozenset[str],
+    ) -> Until:
+        """The wait for an image's data to be all there.
+
+        :param pending: the statuses on the way there
+        """
+        return until_status(
+            ImageThings(images, context),
+            image_id,
+            "active",
+            pending=pending,
+            timeout=self.status_timeout,
+            interval=self.poll_interval,
+            hint=f"Raise [{GROUP}] status_timeout where Glance takes longer",
+        )
