@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+from keystoneauth1 import plugin
 from oslo_context import context
 from oslo_utils import timeutils
 
@@ -16,8 +17,15 @@ class RequestContext(context.RequestContext):
     """A request's identity, in the shape that the Karbor 1.x API sends.
 
     ``service_catalog`` and ``remote_address`` ride along for the clients that
-    are made from it.
+    are made from it. What the two attributes below say holds for this object only: it
+    goes into no message and into nothing that is kept.
     """
+
+    #: Gives tokens that are valid for as long as the work goes on; ``auth_token`` is
+    #: then the last of them. None: there is only ``auth_token``.
+    auth_plugin: plugin.BaseAuthPlugin | None = None
+    #: Whether this is a user of another cloud than the configured one.
+    is_foreign = False
 
     def __init__(
         self,
@@ -107,7 +115,9 @@ class RequestContext(context.RequestContext):
 
     def elevated(self) -> "RequestContext":
         """A copy of this context that may do what an admin may."""
-        return type(self).from_dict(self.to_dict(), is_admin=True)
+        other = type(self).from_dict(self.to_dict(), is_admin=True)
+        other.auth_plugin, other.is_foreign = self.auth_plugin, self.is_foreign
+        return other
 
 
 def get_admin_context() -> RequestContext:

@@ -18,7 +18,7 @@ from karbor.services.protection.bank.encryption import options as encryption_opt
 from karbor.services.protection.bank.streams import options as stream_options
 from karbor.services.protection.checkpoints import lock_policy
 from karbor.services.protection.client_factory import CLIENT_MODULES
-from karbor.services.protection.clients import restore_target, sessions
+from karbor.services.protection.clients import delegation, restore_target, sessions
 from karbor.services.protection.collection import options as garbage_options
 from karbor.services.protection.flows import runner
 from karbor.services.protection.waiting import watcher
@@ -45,6 +45,7 @@ def list_opts() -> Options:
         ),
         (stream_options.GROUP, list(stream_options.OPTS)),
         (sessions.GROUP, list(sessions.OPTS)),
+        (delegation.GROUP, list(delegation.OPTS)),
         (restore_target.GROUP, list(restore_target.OPTS)),
         (watcher.GROUP, list(watcher.OPTS)),
         *(_client_opts(name) for name in sorted(set(CLIENT_MODULES.values()))),

@@ -126,8 +126,11 @@ class ClientFactory:
 
 
 def _is_foreign(context: RequestContext | None) -> bool:
-    """Whether the context belongs to another cloud than the configured one."""
-    return getattr(context, "auth_plugin", None) is not None
+    """Whether the context belongs to another cloud than the configured one.
+
+    That cloud's catalogue alone counts then, and it gets no token of Karbor's own.
+    """
+    return context is not None and context.is_foreign
 
 
 def _find_endpoint(
@@ -158,13 +161,13 @@ def _choose_auth(
     privileged_user: bool,
     own: plugin.BaseAuthPlugin | None,
 ) -> plugin.BaseAuthPlugin:
-    foreign = getattr(context, "auth_plugin", None)
-    if foreign is not None:
-        return foreign
     if privileged_user and own is not None:
         return sessions.with_service_token(own, own)
-    if not privileged_user and context is not None and context.auth_token:
-        return sessions.with_service_token(sessions.ContextAuth(context), own)
+    if context is not None and (_is_foreign(context) or not privileged_user):
+        if context.auth_plugin is not None:
+            return sessions.with_service_token(context.auth_plugin, own)
+        if context.auth_token:
+            return sessions.with_service_token(sessions.ContextAuth(context), own)
     if endpoint is not None and own is None:
         return sessions.NoAuth(endpoint, context)
     if privileged_user or context is None:

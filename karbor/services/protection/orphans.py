@@ -12,6 +12,7 @@ from karbor import exception
 from karbor.common import constants
 from karbor.context import get_admin_context
 from karbor.db.database import Database
+from karbor.services.protection.clients.delegation import TRUST_ID
 from karbor.services.protection.provider import Provider, ProviderRegistry
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class OrphanReaper:
 
     :param is_running: whether this process runs, or will run, the operation of a
         restore, a verification or an operation log (by id)
+    :param forget_trust: takes back the trust (by id) under which an operation acted;
+        never raises
     """
 
     def __init__(
@@ -48,10 +51,12 @@ class OrphanReaper:
         database: Database,
         providers: ProviderRegistry,
         is_running: Callable[[str], bool],
+        forget_trust: Callable[[str], None],
     ) -> None:
         self._database = database
         self._providers = providers
         self._is_running = is_running
+        self._forget_trust = forget_trust
 
     def reap(self) -> int:
         """End every orphan; returns how many there were.
@@ -97,6 +102,9 @@ class OrphanReaper:
                 record["provider_id"],
                 record["owner_id"],
             )
+            trust_id = (present.get("extra_info") or {}).get(TRUST_ID)
+            if trust_id is not None:
+                self._forget_trust(trust_id)
             repository.update(context, record["id"], values)
             count += 1
         return count

@@ -113,7 +113,12 @@ class ProtectionService:
         )
         is_running = self._runner.is_working_on
         self._sweeper = ZombieSweeper(self.providers, is_running)
-        self._reaper = OrphanReaper(self.database, self.providers, is_running)
+        self._reaper = OrphanReaper(
+            self.database,
+            self.providers,
+            is_running,
+            self._runner.delegations.forget,
+        )
         self._server: MessageHandlingServer | None = None
         self._server_lock = threading.Lock()
         self._is_stopping = False

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import keystoneauth1.exceptions
-from keystoneauth1 import plugin, session
+from keystoneauth1 import session
 from keystoneauth1.identity import v3
 from oslo_config import cfg
 
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
+from karbor.services.protection.clients.renewal import RenewedAuth
 from karbor.services.protection.clients.sessions import CloudSession
 
 GROUP = "restore_target"
@@ -54,17 +55,6 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(OPTS, group=GROUP)
 
 
-class TargetContext(RequestContext):
-    """The context of a user of another cloud.
-
-    Its ``auth_plugin`` asks for a new token when the old one has expired; it is
-    never part of :meth:`to_dict`. Clients made from such a context use only that
-    cloud's catalogue, and never get this cloud's service token.
-    """
-
-    auth_plugin: plugin.BaseAuthPlugin | None = None
-
-
 def target_context(
     restore_target: str,
     restore_auth: Mapping[str, Any] | None,
@@ -94,7 +84,7 @@ def target_context(
             restore_target,
             _("the user has no default project: give project_name or project_id"),
         )
-    made = TargetContext(
+    made = RequestContext(
         user_id=access.user_id,
         project_id=access.project_id,
         auth_token=access.auth_token,
@@ -108,7 +98,8 @@ def target_context(
         global_request_id=context.global_request_id,
         overwrite=False,
     )
-    made.auth_plugin = auth
+    made.is_foreign = True
+    made.auth_plugin = RenewedAuth(auth, own, made)
     return made
 
 

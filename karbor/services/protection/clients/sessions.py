@@ -7,7 +7,7 @@ from typing import Any
 
 import keystoneauth1.exceptions
 import requests
-from keystoneauth1 import loading, plugin, service_token, session
+from keystoneauth1 import access, identity, loading, plugin, service_token, session
 from oslo_config import cfg
 
 from karbor import exception
@@ -26,6 +26,13 @@ OPTS: list[cfg.Opt] = [
 #: What may be sent twice without changing anything twice (RFC 9110, 9.2.1).
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 RETRIED_STATUSES = [429, 503]
+
+#: Seconds before its end from which on a token is not used any more, as in
+#: keystoneauth1; a quarter of its life when that is less.
+_RENEW_BEFORE = 120
+
+#: Seconds to wait for Keystone where ``[service_auth] timeout`` does not say.
+_KEYSTONE_TIMEOUT = 60
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -120,20 +127,34 @@ class NoAuth(plugin.FixedEndpointPlugin):
         return self._project or None
 
 
-class _OwnSession(plugin.BaseAuthPlugin):
-    """An auth plugin that asks Keystone through a session of its own.
+class OwnSession(plugin.BaseAuthPlugin):
+    """Credentials that ask Keystone through a session of their own.
 
     The session of a service's client trusts that service's certificates, which
     need not be Keystone's.
     """
 
-    def __init__(self, inner: plugin.BaseAuthPlugin, own: session.Session) -> None:
+    def __init__(
+        self, inner: identity.BaseIdentityPlugin, own: session.Session
+    ) -> None:
         super().__init__()
         self._inner = inner
         self._own = own
 
     def get_token(self, session: session.Session) -> str | None:
-        return self._inner.get_token(self._own)
+        return self.get_access().auth_token
+
+    def get_access(self) -> access.AccessInfo:
+        """The token and what Keystone says about it; a new one when it is due.
+
+        :raises ClientException: keystoneauth1's, when Keystone gives none
+        """
+        found = self._inner.get_access(self._own)
+        if found.expires and found.issued:
+            # Else tokens that live for less than that are renewed at each call.
+            life = (found.expires - found.issued).total_seconds()
+            self._inner.MIN_TOKEN_LIFE_SECONDS = int(min(_RENEW_BEFORE, life / 4))
+        return found
 
     def get_endpoint(self, session: session.Session, **kwargs: Any) -> str | None:
         return self._inner.get_endpoint(self._own, **kwargs)
@@ -157,32 +178,20 @@ class _ServiceCredentials:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[int, tuple[Any, Any, plugin.BaseAuthPlugin]] = {}
+        self._entries: dict[int, tuple[Any, Any, OwnSession]] = {}
 
-    def get(self, conf: cfg.ConfigOpts) -> plugin.BaseAuthPlugin | None:
+    def get(self, conf: cfg.ConfigOpts) -> OwnSession | None:
         with self._lock:
             register_opts(conf)
             if not conf[_section(conf)].auth_type:
                 return None
-            try:
-                made = loading.load_auth_from_conf_options(conf, GROUP)
-                said = self._fingerprint(conf)
-                kept = self._entries.get(id(conf))
-                if kept and kept[0]() is conf and kept[1] == said:
-                    return kept[2]
-                own = loading.load_session_from_conf_options(conf, GROUP)
-            except (
-                keystoneauth1.exceptions.AuthPluginException,
-                ValueError,
-                cfg.Error,
-            ) as error:
-                raise exception.AuthorizationFailure(
-                    _("The credentials in [%(group)s] cannot be used: %(reason)s")
-                    % {"group": GROUP, "reason": error}
-                ) from error
-            if made is None:
-                return None
-            auth = _OwnSession(made, own)
+            said = self._fingerprint(conf)
+            kept = self._entries.get(id(conf))
+            if kept and kept[0]() is conf and kept[1] == said:
+                return kept[2]
+            auth = OwnSession(*load_own(conf))
+            # Once more: what the plugin reads is known to the configuration now.
+            said = self._fingerprint(conf)
             reference = weakref.ref(conf, self._forgetter(id(conf)))
             self._entries[id(conf)] = (reference, said, auth)
             return auth
@@ -210,7 +219,37 @@ def _section(conf: cfg.ConfigOpts) -> str:
 _service_credentials = _ServiceCredentials()
 
 
-def service_auth(conf: cfg.ConfigOpts) -> plugin.BaseAuthPlugin | None:
+def load_own(
+    conf: cfg.ConfigOpts, **changed: Any
+) -> tuple[identity.BaseIdentityPlugin, session.Session]:
+    """Karbor's own credentials, and the session that reaches their Keystone.
+
+    :param changed: values that replace those of the configuration, such as the scope
+    :raises AuthorizationFailure: when they cannot be used
+    """
+    try:
+        made = loading.load_auth_from_conf_options(conf, GROUP, **changed)
+        if not isinstance(made, identity.BaseIdentityPlugin):
+            raise ValueError(
+                f"auth_type '{conf[_section(conf)].auth_type}' logs in to no Keystone"
+            )
+        own = loading.load_session_from_conf_options(
+            conf, GROUP, timeout=conf[GROUP].timeout or _KEYSTONE_TIMEOUT
+        )
+    except (
+        keystoneauth1.exceptions.AuthPluginException,
+        TypeError,
+        ValueError,
+        cfg.Error,
+    ) as error:
+        raise exception.AuthorizationFailure(
+            _("The credentials in [%(group)s] cannot be used: %(reason)s")
+            % {"group": GROUP, "reason": error}
+        ) from error
+    return made, own
+
+
+def service_auth(conf: cfg.ConfigOpts) -> OwnSession | None:
     """Karbor's own credentials, or None when the configuration has none.
 
     :raises AuthorizationFailure: when it has some that cannot be used

@@ -11,6 +11,7 @@ from oslo_utils import strutils
 from karbor import exception
 from karbor.common import constants
 from karbor.context import SECRET_KEYS, RequestContext
+from karbor.services.protection.clients.renewal import tokens_of
 
 #: Keys of ``restore_auth`` whose values are no secret.
 _PUBLIC_AUTH_KEYS = frozenset({"type", "username"})
@@ -135,13 +136,9 @@ class OperationSecrets:
         return text
 
     def _values(self) -> list[str]:
-        values = [self.context.auth_token, getattr(self.context, "service_token", None)]
+        values: list[Any] = tokens_of(self.context)
         if self.target is not None:
-            # Its plugin gets a new token when the first one has expired.
-            access = getattr(
-                getattr(self.target, "auth_plugin", None), "auth_ref", None
-            )
-            values += [self.target.auth_token, getattr(access, "auth_token", None)]
+            values.extend(tokens_of(self.target))
         values.extend(
             value
             for key, value in (self.restore_auth or {}).items()

@@ -14,6 +14,8 @@ from karbor import exception
 from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
+from karbor.services.protection.clients.delegation import TRUST_ID, Delegation
+from karbor.services.protection.clients.renewal import renew
 from karbor.services.protection.clients.restore_target import target_context
 from karbor.services.protection.flows.environment import Environment
 from karbor.services.protection.flows.inputs import OperationInputs, OperationSecrets
@@ -65,6 +67,8 @@ class LiveOperation:
         self.secrets = secrets or OperationSecrets(
             RequestContext.from_dict(inputs.context, overwrite=False)
         )
+        #: Who lets the operation act after the caller's token has expired.
+        self.delegation: Delegation | None = None
         self.progress = OperationProgress()
         self.works: list[ResourceWork] = []
         self.is_open = False
@@ -82,6 +86,9 @@ class LiveOperation:
         :raises NotFound: when a record, the provider or a checkpoint is gone
         :raises AuthorizationFailure: when the other cloud refuses
         """
+        if self.delegation is not None:
+            delegated = self.delegation.context()
+            self.secrets = dataclasses.replace(self.secrets, context=delegated)
         _ = self.log, self.record, self.new_resources
         self.is_open = True
         _ = self.checkpoint, self.target
@@ -106,8 +113,13 @@ class LiveOperation:
 
     @property
     def hook_context(self) -> RequestContext:
-        """What hooks get as ``context``: of the cloud that they work in."""
-        return self.secrets.target or self.secrets.context
+        """What hooks get as ``context``: of the cloud that they work in.
+
+        Its token is valid for some time yet, where it can be renewed; from any thread.
+        """
+        context = self.secrets.target or self.secrets.context
+        renew(context)
+        return context
 
     @functools.cached_property
     def provider(self) -> "Provider":
@@ -173,6 +185,20 @@ class LiveOperation:
     def new_resources(self) -> dict[str, str]:
         """Original id to the id of what replaced it; kept in the operation log."""
         return dict(self.log.extra_info.get(_NEW_RESOURCES) or {})
+
+    def note_trust(self, trust_id: str) -> None:
+        """Keep the id of the trust, before the operation begins; from any thread.
+
+        Whoever finds the operation without a living owner deletes the trust.
+
+        :raises Exception: what the database raises
+        """
+        if self.inputs.operation_log_id is not None:
+            log = OperationLogRecord.load(
+                self.house.database.operation_logs, self.inputs.operation_log_id
+            )
+            log.note(**{TRUST_ID: trust_id})
+            log.flush()
 
     def parameters_of(self, resource: Resource) -> dict[str, Any]:
         """The options for a resource: of its type, overlaid by its own."""

@@ -19,6 +19,7 @@ from taskflow.persistence import models
 
 from karbor import exception
 from karbor.common import constants
+from karbor.services.protection.clients.delegation import Delegations
 from karbor.services.protection.flows import (
     copy,
     delete,
@@ -105,6 +106,7 @@ class OperationRunner:
     def __init__(self, conf: cfg.ConfigOpts, house: Environment) -> None:
         register_opts(conf)
         self._house = house
+        self.delegations = Delegations(house.conf)
         self._width: int = conf.max_parallel_hooks
         self._depth: int = conf.max_waiting_hooks
         self._hooks = futures.ThreadPoolExecutor(
@@ -142,6 +144,10 @@ class OperationRunner:
                 raise exception.FlowError(
                     flow=str(inputs),
                     error="this service is stopping; ask again, another one answers",
+                )
+            if inputs.restore_target is None:
+                live.delegation = self.delegations.begin(
+                    str(inputs), secrets.context, live.note_trust
                 )
             future = self._operations.submit(self._run, live)
             self._known[live] = future
@@ -206,6 +212,7 @@ class OperationRunner:
             LOG.warning("%s still runs and is left to others", live.inputs)
         self._is_over.set()
         self._operations.shutdown(wait=False)
+        self.delegations.close()
         if not left:
             self._hooks.shutdown(wait=False)
             self._house.watcher.close()
@@ -252,6 +259,8 @@ class OperationRunner:
         try:
             error = self._work(live)
         finally:
+            if live.delegation is not None:
+                live.delegation.end()
             unwritten = live.unwritten_records()
             with self._lock:
                 self._known.pop(live, None)

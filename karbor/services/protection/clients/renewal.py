@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Contexts whose token is renewed for as long as the work goes on."""
+
+import collections
+
+import keystoneauth1.exceptions
+from keystoneauth1 import identity, session
+from oslo_log import log as logging
+
+from karbor.context import RequestContext
+from karbor.services.protection.clients.sessions import OwnSession
+
+LOG = logging.getLogger(__name__)
+
+#: So many of the tokens that were given out are remembered, to be kept out of logs:
+#: more than can be valid at a time.
+_REMEMBERED = 100
+
+
+class RenewedAuth(OwnSession):
+    """Credentials that give a new token when the last one is about to expire.
+
+    Used from any thread. The context that it serves always has the last token, for
+    plugins that read it.
+
+    :param inner: how to log in
+    :param own: the session that reaches the Keystone to log in to
+    :param context: whom it serves
+    """
+
+    def __init__(
+        self,
+        inner: identity.BaseIdentityPlugin,
+        own: session.Session,
+        context: RequestContext,
+    ) -> None:
+        super().__init__(inner, own)
+        self._context = context
+        self._given: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)
+
+    def get_token(self, session: session.Session | None = None) -> str | None:
+        """A token that is valid for some time yet.
+
+        :raises ClientException: keystoneauth1's, when Keystone gives none
+        """
+        token = self.get_access().auth_token
+        if token and token != self._context.auth_token:
+            self._given.append(token)
+            self._context.auth_token = token
+        return token
+
+    @property
+    def given(self) -> list[str]:
+        """The tokens that were given out, without asking for another."""
+        return list(self._given)
+
+
+def renew(context: RequestContext) -> None:
+    """Let ``auth_token`` be a token that is valid for some time yet.
+
+    When Keystone gives none, the log says so and the old one stays: the work may not
+    need it. From any thread.
+    """
+    if not isinstance(context.auth_plugin, RenewedAuth):
+        return
+    try:
+        context.auth_plugin.get_token()
+    except keystoneauth1.exceptions.ClientException as error:
+        LOG.warning(
+            "Keystone gives no new token for project %s: %s", context.project_id, error
+        )
+
+
+def tokens_of(context: RequestContext) -> list[str]:
+    """Every token that acts for a context: what nobody may read."""
+    tokens = [context.auth_token, getattr(context, "service_token", None)]
+    if isinstance(context.auth_plugin, RenewedAuth):
+        tokens.extend(context.auth_plugin.given)
+    return [token for token in tokens if token]
