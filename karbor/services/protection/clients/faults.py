@@ -21,16 +21,22 @@ def _bases() -> tuple[type[Exception], ...]:
     """Each library has a family of its own, with no common parent."""
     names = (
         "cinderclient.exceptions.ClientException",
-        "freezerclient.exceptions.FreezerClientException",
+        "freezerclient.exceptions.ApiClientException",
         "glanceclient.exc.BaseException",
         "glanceclient.exc.ClientException",
         "manilaclient.exceptions.ClientException",
         "neutronclient.common.exceptions.NeutronException",
         "novaclient.exceptions.ClientException",
         "swiftclient.exceptions.ClientException",
+        "troveclient.apiclient.exceptions.ClientException",
     )
-    found = [importutils.try_import(name) for name in names]
-    return tuple(base for base in found if base is not None)
+    found = []
+    for name in names:
+        module, _dot, class_name = name.rpartition(".")
+        library = importutils.try_import(module)
+        if library is not None:
+            found.append(getattr(library, class_name))
+    return tuple(found)
 
 
 #: What a call to a service raises, through its client library or below it.
