@@ -138,6 +138,16 @@ class Images:
                 found.update((image["id"], image) for image in self._list(query))
         return found
 
+    def named(self, name: str) -> dict[str, Any] | None:
+        """One that has a name which nothing else has; None when there is none.
+
+        :raises GlanceFailed: when Glance cannot be asked
+        """
+        for image in self._list({"name": name}):
+            if image.get("name") == name:
+                return image
+        return None
+
     def create(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """A new image, without data.
 

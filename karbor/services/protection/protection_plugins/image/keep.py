@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verifying, copying and deleting what a bank keeps of an image."""
+"""Verifying, copying and deleting what a bank keeps of an image's data.
 
-from typing import Any
+For other plugins too that keep the data of an image.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.common import constants
@@ -16,9 +20,26 @@ from karbor.services.protection.protection_plugins.image.saved_image import (
 )
 from karbor.services.protection.protection_plugins.records import report
 
+if TYPE_CHECKING:
+    from karbor.services.protection.bank_plugin import BankSection
+
+#: Gives the completely protected image that a resource's section keeps, or raises
+#: ``BankDataCorrupted``.
+Load = Callable[["BankSection"], SavedImage]
+
 
 class VerifyOperation(Operation):
-    """Checks what the bank has, to the depth that the parameters ask for."""
+    """Checks what the bank has, to the depth that the parameters ask for.
+
+    :param name: of what is kept, as people read it
+    :param load: finds it
+    """
+
+    def __init__(
+        self, name: str = "Image Backup", load: Load = SavedImage.load
+    ) -> None:
+        self._name = name
+        self._load = load
 
     def on_main(
         self,
@@ -33,8 +54,8 @@ class VerifyOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
         section = section.uncached
         progress = kwargs.get("progress")
-        with failing(exception.VerifyResourceFailed, "Image Backup", resource, record):
-            saved = SavedImage.load(section)
+        with failing(exception.VerifyResourceFailed, self._name, resource, record):
+            saved = self._load(section)
             if progress is not None:
                 progress.expect(saved.size)
             check_data(section, saved, Depth.from_parameters(parameters), progress)
@@ -42,7 +63,17 @@ class VerifyOperation(Operation):
 
 
 class CopyOperation(Operation):
-    """Copies the section into that of the new checkpoint."""
+    """Copies the section into that of the new checkpoint.
+
+    :param name: of what is kept, as people read it
+    :param load: finds it
+    """
+
+    def __init__(
+        self, name: str = "Image Backup", load: Load = SavedImage.load
+    ) -> None:
+        self._name = name
+        self._load = load
 
     def on_main(
         self,
@@ -55,13 +86,13 @@ class CopyOperation(Operation):
         source = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
         target = kwargs["checkpoint_copy"].get_resource_bank_section(resource.id)
         progress = kwargs.get("progress")
-        with failing(exception.CreateResourceFailed, "Image Backup Copy", resource):
-            saved = SavedImage.load(source)
+        with failing(exception.CreateResourceFailed, f"{self._name} Copy", resource):
+            saved = self._load(source)
             if progress is not None:
                 progress.expect(saved.size)
             source.copy_to(target, progress=progress)
             # What the source had lost without a trace was not copied.
-            check_data(target, SavedImage.load(target), Depth(Level.OBJECTS))
+            check_data(target, self._load(target), Depth(Level.OBJECTS))
 
     def on_revert(
         self,
@@ -75,7 +106,13 @@ class CopyOperation(Operation):
 
 
 class DeleteOperation(Operation):
-    """Deletes everything that the bank keeps of the image."""
+    """Deletes everything that the bank keeps of the resource.
+
+    :param name: of what is kept, as people read it
+    """
+
+    def __init__(self, name: str = "Image Backup") -> None:
+        self._name = name
 
     def on_main(
         self,
@@ -85,5 +122,5 @@ class DeleteOperation(Operation):
         parameters: dict[str, Any],
         **kwargs: Any,
     ) -> None:
-        with failing(exception.DeleteResourceFailed, "Image Backup", resource):
+        with failing(exception.DeleteResourceFailed, self._name, resource):
             checkpoint.get_resource_bank_section(resource.id).delete_all()

@@ -12,23 +12,20 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.bank.depth import Depth, Level
-from karbor.services.protection.clients.glance_images import (
-    GlanceFailed,
-    ImageIdTaken,
-)
+from karbor.services.protection.clients.glance_images import GlanceFailed
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.image.making import (
+    ON_THE_WAY,
+    ImageMaking,
+)
 from karbor.services.protection.protection_plugins.image.saved_image import (
     FINAL_FIELDS,
     SavedImage,
-    check_data,
-    hash_of_data,
-    open_data,
 )
 from karbor.services.protection.protection_plugins.image.settings import ImageSettings
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Note, Notes
+from karbor.services.protection.protection_plugins.resumable import Notes
 from karbor.services.protection.waiting.until import Until, Waits
 
 if TYPE_CHECKING:
@@ -37,9 +34,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _NOTE = "image"
-
-#: States of an image that has its data on the way to ``active``.
-_ON_THE_WAY = frozenset({"saving", "importing"})
 
 
 class RestoreOperation(Operation):
@@ -151,16 +145,23 @@ class _Restoration:
                 self._progress.advance(saved.size)
             return saved.image_id, _("The image of another project is still there.")
         name = restore_name or saved.fields.get("name") or saved.image_id
-        note, image = self._find_or_create(saved, name)
-        if image["status"] == "queued":
-            self._upload(saved, note.token)
-        elif self._progress is not None:
-            self._progress.advance(saved.size)
-        image = yield from self._wait_until_active(note.token)
-        self._check_content(saved, image)
+        making = ImageMaking(
+            images=self._images,
+            until_active=self._until_active,
+            section=self._section,
+            notes=self._notes,
+            note_name=_NOTE,
+            progress=self._progress,
+        )
+        note, image = yield from making.run(saved, name)
         remark = self._finalize(saved, image)
         self._notes.finish(note)
         return note.token, remark
+
+    def _until_active(self, image_id: str) -> Until:
+        return self._settings.until_active(
+            self._context, self._images, image_id, ON_THE_WAY
+        )
 
     def _is_still_seen(self, saved: SavedImage, project_id: str) -> bool:
         """Whether it is an image of others that can be used as it is.
@@ -175,61 +176,6 @@ class _Restoration:
             and image["status"] == "active"
             and saved.has_content_of(image)
         )
-
-    def _find_or_create(
-        self, saved: SavedImage, name: str
-    ) -> tuple[Note, dict[str, Any]]:
-        note = self._notes.take(_NOTE)
-        image = self._images.get(note.token)
-        if image is not None and image["status"] in ("queued", "active"):
-            return note, image
-        if image is not None:
-            # An earlier run's upload broke off and never came back to 'queued'.
-            self._images.delete(note.token)
-            note = self._notes.renew(_NOTE)
-        try:
-            image = self._images.create(saved.creation_fields(name, note.token))
-        except ImageIdTaken:
-            # Glance never gives out the id of a deleted image again.
-            note = self._notes.renew(_NOTE)
-            image = self._images.create(saved.creation_fields(name, note.token))
-        return note, image
-
-    def _upload(self, saved: SavedImage, image_id: str) -> None:
-        with open_data(self._section, saved) as stream:
-            self._images.upload(image_id, _Counted(stream, self._progress))
-
-    def _wait_until_active(
-        self, image_id: str
-    ) -> Generator[Until, Any, dict[str, Any]]:
-        image: dict[str, Any] = yield self._settings.until_active(
-            self._context, self._images, image_id, _ON_THE_WAY
-        )
-        return image
-
-    def _check_content(self, saved: SavedImage, image: dict[str, Any]) -> None:
-        """Compare what Glance computed over its data with what was protected."""
-        algorithm = image.get("os_hash_algo")
-        found = image.get("os_hash_value")
-        is_old = saved.legacy_objects is not None
-        if not algorithm or not found or (is_old and image.get("checksum")):
-            algorithm, found = "md5", image.get("checksum")
-        if algorithm == saved.hash_algo and saved.hash_value is not None:
-            expected = saved.hash_value
-        else:
-            if is_old:
-                # The stream itself carries nothing to check it with.
-                check_data(self._section, saved, Depth(Level.FULL))
-            expected = hash_of_data(self._section, saved, str(algorithm))
-        if found != expected:
-            raise exception.BankDataCorrupted(
-                reason=_(
-                    "Glance computed %(algorithm)s %(found)s over the restored data, "
-                    "and %(expected)s was protected. Check the network and Glance's "
-                    "store, and restore again."
-                )
-                % {"algorithm": algorithm, "found": found, "expected": expected}
-            )
 
     def _finalize(self, saved: SavedImage, image: dict[str, Any]) -> str:
         """Give the image the visibility and protection that it had."""
@@ -249,20 +195,6 @@ class _Restoration:
         if wanted:
             self._images.replace(image["id"], wanted)
         return remark
-
-
-class _Counted:
-    """A stream that tells the progress what was read of it."""
-
-    def __init__(self, stream: Any, progress: Any) -> None:
-        self._stream = stream
-        self._progress = progress
-
-    def read(self, size: int) -> bytes:
-        piece: bytes = self._stream.read(size)
-        if self._progress is not None:
-            self._progress.advance(len(piece))
-        return piece
 
 
 def _operation_id(record: Any) -> str:
