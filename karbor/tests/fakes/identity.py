@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small Keystone over real HTTP: it issues tokens to users, and checks them."""
+"""A small Keystone over real HTTP: it issues tokens, checks them, keeps trusts."""
 
 import dataclasses
+import datetime
 import json
 import threading
 import uuid
@@ -22,9 +23,22 @@ class User:
     domain: str = "Default"
     roles: tuple[str, ...] = ("member",)
 
+    @property
+    def id(self) -> str:
+        return f"id-of-{self.name}"
+
+
+class Refused(Exception):
+    """The answer is this status."""
+
 
 class IdentityServer:
-    """Answers ``/v3`` and ``/v3/auth/tokens``; remembers what it was asked."""
+    """Answers ``/v3``, ``/v3/auth/tokens`` and trusts; remembers what it was asked.
+
+    :ivar token_life: seconds that new tokens live; None: for ever
+    :ivar trusts: by id, as they were asked for
+    :ivar application_credentials: ``{(id, secret): user}``
+    """
 
     def __init__(self, users: list[User], catalog: list[dict[str, Any]]) -> None:
         self.users = users
@@ -33,6 +47,10 @@ class IdentityServer:
         self.tokens: dict[str, User] = {}
         self._issued: dict[str, dict[str, Any]] = {}
         self.fail_with: int | None = None
+        self.token_life: float | None = None
+        self.trusts: dict[str, dict[str, Any]] = {}
+        self.trusts_given = 0
+        self.application_credentials: dict[tuple[str, str], User] = {}
         identity = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,8 +76,22 @@ class IdentityServer:
                 if identity.fail_with:
                     self._answer(identity.fail_with, {"error": {"message": "no"}})
                     return
+                if self.path == "/v3/OS-TRUST/trusts":
+                    self._do(lambda token: identity.give_trust(token, asked["trust"]))
+                    return
                 status, body, headers = identity.log_in(asked)
                 self._answer(status, body, headers)
+
+            def do_DELETE(self) -> None:
+                trust_id = self.path.rpartition("/")[2]
+                self._do(lambda token: identity.delete_trust(token, trust_id))
+
+            def _do(self, act: Any) -> None:
+                try:
+                    status, body = act(self.headers.get("X-Auth-Token"))
+                except Refused as refusal:
+                    status, body = refusal.args[0], {"error": {"message": "refused"}}
+                self._answer(status, body)
 
             def _answer(
                 self,
@@ -70,11 +102,13 @@ class IdentityServer:
                 data = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
+                if status != 204:
+                    self.send_header("Content-Length", str(len(data)))
                 for name, value in (headers or {}).items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data)
+                if status != 204:
+                    self.wfile.write(data)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -85,18 +119,27 @@ class IdentityServer:
     ) -> tuple[int, dict[str, Any], dict[str, str]]:
         """The answer to a request for a token: status, body, headers."""
         self.logins.append(asked)
-        given = asked["auth"]["identity"]["password"]["user"]
-        for user in self.users:
-            if (user.name, user.password) == (given.get("name"), given["password"]):
-                break
-        else:
-            return 401, {"error": {"code": 401, "message": "Unauthorized"}}, {}
+        try:
+            user = self._who(asked["auth"]["identity"])
+            trust = asked["auth"].get("scope", {}).get("OS-TRUST:trust")
+            if trust is not None:
+                user = self._trustor(user, trust["id"])
+        except Refused as refusal:
+            status = refusal.args[0]
+            return status, {"error": {"code": status, "message": "Unauthorized"}}, {}
+        token = self.issue(user)
+        return 201, self._issued[token], {"X-Subject-Token": token}
+
+    def issue(self, user: User) -> str:
+        """A token of a user."""
         token = uuid.uuid4().hex
         self.tokens[token] = user
+        now = datetime.datetime.now(datetime.UTC)
+        life = datetime.timedelta(seconds=self.token_life or 10**9)
         domain = {"id": user.domain.lower(), "name": user.domain}
         body = {
             "methods": ["password"],
-            "user": {"id": f"id-of-{user.name}", "name": user.name, "domain": domain},
+            "user": {"id": user.id, "name": user.name, "domain": domain},
             "project": {
                 "id": user.project_id,
                 "name": user.project_name,
@@ -104,11 +147,73 @@ class IdentityServer:
             },
             "roles": [{"id": role, "name": role} for role in user.roles],
             "catalog": self.catalog,
-            "issued_at": "2026-01-01T00:00:00.000000Z",
-            "expires_at": "2099-01-01T00:00:00.000000Z",
+            "issued_at": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "expires_at": f"{now + life:%Y-%m-%dT%H:%M:%S.%fZ}",
         }
         self._issued[token] = {"token": body}
-        return 201, {"token": body}, {"X-Subject-Token": token}
+        return token
+
+    def give_trust(
+        self, token: str | None, asked: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        """Keep a trust that the token's user gives."""
+        user = self._user_of(token)
+        named = {role.get("id") or role["name"] for role in asked["roles"]}
+        if asked["trustor_user_id"] != user.id or not named <= set(user.roles):
+            raise Refused(403)
+        trust_id = uuid.uuid4().hex
+        self.trusts[trust_id] = asked
+        self.trusts_given += 1
+        return 201, {"trust": {**asked, "id": trust_id}}
+
+    def delete_trust(
+        self, token: str | None, trust_id: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Delete a trust that the token's user gave."""
+        user = self._user_of(token)
+        if trust_id not in self.trusts:
+            raise Refused(404)
+        if self.trusts[trust_id]["trustor_user_id"] != user.id:
+            raise Refused(403)
+        del self.trusts[trust_id]
+        return 204, {}
+
+    def is_valid(self, token: str | None) -> bool:
+        """Whether a service would take the token now."""
+        if token not in self._issued:
+            return False
+        ends = datetime.datetime.fromisoformat(
+            self._issued[token]["token"]["expires_at"]
+        )
+        return datetime.datetime.now(datetime.UTC) < ends
+
+    def _user_of(self, token: str | None) -> User:
+        if token is None or not self.is_valid(token):
+            raise Refused(401)
+        return self.tokens[token]
+
+    def _who(self, shown: dict[str, Any]) -> User:
+        (method,) = shown.get("methods", ["password"])
+        given = shown[method]
+        if method == "token":
+            return self._user_of(given["id"])
+        if method == "application_credential":
+            key = (given["id"], given["secret"])
+            if key in self.application_credentials:
+                return self.application_credentials[key]
+            raise Refused(401)
+        given = given["user"]
+        for user in self.users:
+            if (user.name, user.password) == (given.get("name"), given["password"]):
+                return user
+        raise Refused(401)
+
+    def _trustor(self, trustee: User, trust_id: str) -> User:
+        trust = self.trusts.get(trust_id)
+        if trust is None or trust["trustee_user_id"] != trustee.id:
+            raise Refused(403)
+        (trustor,) = (u for u in self.users if u.id == trust["trustor_user_id"])
+        return trustor
 
     def validate(self, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """What a service is told about a token that a caller showed it."""

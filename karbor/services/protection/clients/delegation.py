@@ -170,7 +170,10 @@ class Delegations:
         try:
             self._trusts.take_back(trust_id)
         except exception.KarborException as error:
-            LOG.warning("A trust of a dead service is left until it expires: %s", error)
+            LOG.warning(
+                "The trust of a dead service is gone, or left until it expires: %s",
+                error,
+            )
         else:
             LOG.info("Deleted trust %s of a dead service", trust_id)
 

@@ -227,6 +227,7 @@ def load_own(
     :param changed: values that replace those of the configuration, such as the scope
     :raises AuthorizationFailure: when they cannot be used
     """
+    register_opts(conf)
     try:
         made = loading.load_auth_from_conf_options(conf, GROUP, **changed)
         if not isinstance(made, identity.BaseIdentityPlugin):
