@@ -23,6 +23,11 @@ class ProtectablePlugin(abc.ABC):
     :param config: the service's configuration
     """
 
+    #: What the plugins that build one graph have in common, so that two of them need
+    #: not ask a service the same: each keeps there what it likes, under a name of its
+    #: own. The registry gives all of them the same dict, new for each graph.
+    shared: dict[str, Any]
+
     def __init__(
         self,
         context: RequestContext | None = None,
@@ -30,6 +35,7 @@ class ProtectablePlugin(abc.ABC):
     ) -> None:
         self._context = context
         self._conf = config
+        self.shared = {}
 
     def instance(
         self,
@@ -71,6 +77,25 @@ class ProtectablePlugin(abc.ABC):
             cannot be protected
         :raises ListProtectableResourceFailed: when the service cannot be asked
         """
+
+    def show_resources(
+        self,
+        context: RequestContext,
+        resource_ids: Sequence[str],
+        parameters: Mapping[str, Any] | None = None,
+    ) -> dict[str, Resource | None]:
+        """Several resources by their ids, as :meth:`show_resource` shows each.
+
+        Asked for the resources that a plan names. Override it where the service lists
+        in bulk.
+
+        :returns: an entry for each id, None where it does not exist
+        :raises ProtectableResourceInvalidStatus: for any of them
+        """
+        return {
+            resource_id: self.show_resource(context, resource_id, parameters=parameters)
+            for resource_id in resource_ids
+        }
 
     @abc.abstractmethod
     def get_dependent_resources(

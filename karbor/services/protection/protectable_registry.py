@@ -12,7 +12,9 @@ from stevedore import extension
 
 from karbor import exception
 from karbor.context import RequestContext
+from karbor.i18n import _
 from karbor.resource import Resource
+from karbor.services.protection import protectable_answers
 from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.plugin_loading import describe, trace
 from karbor.services.protection.protectable_plugin import ProtectablePlugin
@@ -20,6 +22,9 @@ from karbor.services.protection.protectable_plugin import ProtectablePlugin
 LOG = logging.getLogger(__name__)
 
 NAMESPACE = "karbor.protectables"
+
+#: How many of a plan's missing resources an error names.
+_NAMED = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +104,10 @@ class ProtectableRegistry:
         :raises ListProtectableResourceFailed: when the plugin fails
         """
         plugin = self._plugin(context, resource_type)
-        found = _ask(
+        found = protectable_answers.ask(
             resource_type, lambda: plugin.list_resources(context, parameters=parameters)
         )
-        return _resources(resource_type, found, "list_resources")
+        return protectable_answers.resources(resource_type, found, "list_resources")
 
     def show_resource(
         self,
@@ -117,20 +122,21 @@ class ProtectableRegistry:
         :raises ListProtectableResourceFailed: when the plugin fails
         """
         plugin = self._plugin(context, resource_type)
-        found = _ask(
+        found = protectable_answers.ask(
             resource_type,
             lambda: plugin.show_resource(context, resource_id, parameters=parameters),
         )
         if found is None:
             return None
-        return _resources(resource_type, [found], "show_resource")[0]
+        return protectable_answers.resources(resource_type, [found], "show_resource")[0]
 
     def dependents(self, context: RequestContext, resource: Resource) -> list[Resource]:
         """What one resource depends on, one level deep, each once.
 
         :raises ListProtectableResourceFailed: when a plugin fails
         """
-        return self._dependents_of(context)([resource])[resource]
+        plugins = self._plugins_for(context)
+        return self._dependents_of(context, plugins)([resource])[resource]
 
     def build_graph(
         self, context: RequestContext, roots: Iterable[Resource]
@@ -140,17 +146,72 @@ class ProtectableRegistry:
         Each resource is asked for once, level by level; each plugin is asked once for
         each level, so the number of questions does not grow with the resources.
 
+        :raises ProtectableTypeNotFound: when no plugin finds the type of a root
+        :raises ProtectableResourceNotFound: when roots do not exist, or not any more
+        :raises ProtectableResourceInvalidStatus: when a root cannot be protected now
         :raises ListProtectableResourceFailed: when a plugin fails, or does not answer
             for each resource: no graph lacks resources silently
         :raises InvalidResourceGraph: when resources depend on each other in a cycle
         """
-        return ResourceGraph.build(roots, self._dependents_of(context))
+        plugins = self._plugins_for(context)
+        known = self._check_roots(context, list(roots), plugins)
+        return ResourceGraph.build(known, self._dependents_of(context, plugins))
+
+    def _plugins_for(self, context: RequestContext) -> Callable[[str], Any]:
+        """Gives a plugin for each type, the same each time, with what they share."""
+        shared: dict[str, Any] = {}
+
+        @functools.cache
+        def plugin_of(resource_type: str) -> Any:
+            plugin = self._plugin(context, resource_type)
+            if isinstance(plugin, ProtectablePlugin):
+                plugin.shared = shared
+            return plugin
+
+        return plugin_of
+
+    def _check_roots(
+        self,
+        context: RequestContext,
+        roots: Sequence[Resource],
+        plugin_of: Callable[[str], Any],
+    ) -> list[Resource]:
+        """The roots, with the names and details that a plan left out."""
+        ids: dict[str, list[str]] = {}
+        for root in roots:
+            if root.type not in self._plugins:
+                raise self._without_plugin(root)
+            ids.setdefault(root.type, []).append(root.id)
+        shown: dict[tuple[str, str], Resource | None] = {}
+        for resource_type, wanted in ids.items():
+            shown.update(
+                ((resource_type, resource_id), found)
+                for resource_id, found in protectable_answers.shown(
+                    plugin_of(resource_type), resource_type, context, wanted
+                ).items()
+            )
+        missing = [root for root in roots if shown[root.key] is None]
+        if missing:
+            raise _missing(missing)
+        return [_completed(root, shown[root.key]) for root in roots]
+
+    def _without_plugin(self, root: Resource) -> exception.ProtectableTypeNotFound:
+        return exception.ProtectableTypeNotFound(
+            _(
+                "Protectable type %(type)s could not be found: no plugin that loads "
+                "finds %(resource)s, but only %(types)s. See 'karbor-status "
+                "protectables'."
+            )
+            % {
+                "type": root.type,
+                "resource": root,
+                "types": ", ".join(self.resource_types()),
+            }
+        )
 
     def _dependents_of(
-        self, context: RequestContext
+        self, context: RequestContext, plugin_of: Callable[[str], Any]
     ) -> Callable[[Sequence[Resource]], dict[Resource, list[Resource]]]:
-        plugins: dict[str, Any] = {}
-
         def dependents_of(level: Sequence[Resource]) -> dict[Resource, list[Resource]]:
             # A dict keeps the order and drops what two plugins both name.
             found: dict[Resource, dict[Resource, None]] = {item: {} for item in level}
@@ -160,10 +221,8 @@ class ProtectableRegistry:
                 ]
                 if not parents:
                     continue
-                if child_type not in plugins:
-                    plugins[child_type] = self._plugin(context, child_type)
-                answers = _children_of(
-                    plugins[child_type], child_type, context, parents
+                answers = protectable_answers.children_of(
+                    plugin_of(child_type), child_type, context, parents
                 )
                 for parent, children in answers.items():
                     found[parent].update(dict.fromkeys(children))
@@ -188,7 +247,9 @@ class ProtectableRegistry:
 
     def _plugin(self, context: RequestContext, resource_type: str) -> Any:
         template = self._template(resource_type)
-        return _ask(resource_type, lambda: template.instance(context, self._conf))
+        return protectable_answers.ask(
+            resource_type, lambda: template.instance(context, self._conf)
+        )
 
     def _add(self, name: str, plugin_class: Any) -> None:
         try:
@@ -219,70 +280,28 @@ class ProtectableRegistry:
         self._failures.append(failure)
 
 
-def _children_of(
-    plugin: Any, child_type: str, context: RequestContext, parents: list[Resource]
-) -> dict[Resource, list[Resource]]:
-    many = getattr(type(plugin), "get_dependent_resources_many", None)
-    if many in (None, ProtectablePlugin.get_dependent_resources_many):
-        return {
-            parent: _resources(
-                child_type,
-                _ask(
-                    child_type,
-                    functools.partial(plugin.get_dependent_resources, context, parent),
-                ),
-                f"get_dependent_resources for {parent}",
-            )
-            for parent in parents
-        }
-    asked = "get_dependent_resources_many"
-    answers = _ask(
-        child_type, lambda: plugin.get_dependent_resources_many(context, parents)
+def _missing(
+    resources: Sequence[Resource],
+) -> exception.ProtectableResourceNotFound:
+    named = ", ".join(str(resource) for resource in resources[:_NAMED])
+    if len(resources) > _NAMED:
+        named += f" and {len(resources) - _NAMED} more"
+    return exception.ProtectableResourceNotFound(
+        type=resources[0].type,
+        id=resources[0].id,
+        reason=_(
+            "the plan names what the project does not have, or not any more: "
+            "%(named)s. Take it out of the plan."
+        )
+        % {"named": named},
     )
-    if not isinstance(answers, Mapping):
-        raise _failed(child_type, f"{asked} returned {type(answers).__name__}, no dict")
-    missing = [parent for parent in parents if parent not in answers]
-    if missing or len(answers) != len(parents):
-        example = f", such as {missing[0]}" if missing else ""
-        raise _failed(
-            child_type,
-            f"{asked} was asked for {len(parents)} resources, and {len(missing)} of "
-            f"them are not among its {len(answers)} answers{example}",
-        )
-    return {
-        parent: _resources(child_type, answers[parent], f"{asked} for {parent}")
-        for parent in parents
-    }
 
 
-def _ask(resource_type: str, question: Callable[[], Any]) -> Any:
-    try:
-        return question()
-    except exception.KarborException:
-        raise
-    except Exception as error:
-        LOG.error(
-            "The protectable plugin of %s failed: %s", resource_type, trace(error)
-        )
-        raise _failed(resource_type, describe(error)) from error
-
-
-def _resources(resource_type: str, found: Any, asked: str) -> list[Resource]:
-    if not isinstance(found, Sequence | Iterable) or isinstance(found, str | Mapping):
-        raise _failed(
-            resource_type, f"{asked} returned {type(found).__name__}, no list"
-        )
-    resources = _ask(resource_type, lambda: list(found))
-    for item in resources:
-        if not isinstance(item, Resource):
-            raise _failed(
-                resource_type,
-                f"{asked} returned a {type(item).__name__} among the resources",
-            )
-        if item.type != resource_type or not isinstance(item.id, str) or not item.id:
-            raise _failed(resource_type, f"{asked} returned {item!r}")
-    return resources
-
-
-def _failed(resource_type: str, reason: str) -> exception.ListProtectableResourceFailed:
-    return exception.ListProtectableResourceFailed(type=resource_type, reason=reason)
+def _completed(root: Resource, shown: Resource | None) -> Resource:
+    if shown is None:
+        return root
+    return dataclasses.replace(
+        root,
+        name=root.name or shown.name,
+        extra_info=root.extra_info or shown.extra_info,
+    )

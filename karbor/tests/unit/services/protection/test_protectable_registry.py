@@ -202,14 +202,14 @@ def test_an_answer_that_is_no_list_of_the_type_fails_the_operation(
     ],
 )
 def test_an_answer_for_only_some_fails_the_operation(registry, context, wrong):
-    found = registry(strange="StrangeMany")
+    found = registry(strange="StrangeMany", project="Projects")
     protectables.answer["value"] = wrong
     with pytest.raises(exception.ListProtectableResourceFailed, match="Strange"):
         found.build_graph(context, [PROJECT, Resource("Project", "p2", None)])
 
 
 def test_an_answer_of_nothing_for_each_is_an_answer(registry, context):
-    found = registry(strange="StrangeMany")
+    found = registry(strange="StrangeMany", project="Projects")
     protectables.answer["value"] = lambda parents: dict.fromkeys(parents, ())
     assert found.build_graph(context, [PROJECT]).resources == (PROJECT,)
 
