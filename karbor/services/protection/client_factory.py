@@ -86,6 +86,33 @@ class ClientFactory:
             ) from error
 
     @classmethod
+    def is_offered(
+        cls, service: str, context: RequestContext, conf: cfg.ConfigOpts = CONF
+    ) -> bool:
+        """Whether the caller's cloud has a service at all; asks nobody.
+
+        It has not when its catalogue names the service in no region, or when there is
+        neither a Keystone nor a configured endpoint. Where that cannot be told, the
+        answer is yes: a client of the service then says what is missing.
+
+        :param service: a key of :data:`CLIENT_MODULES`
+        :raises KarborException: when the service is unknown
+        """
+        described: ServiceOptions = cls.get_client_module(service).OPTIONS
+        options = described.register(conf)
+        if not context.is_foreign and options[f"{service}_endpoint"]:
+            return True
+        catalog = endpoints.catalog_of(context)
+        if catalog:
+            name = f"{service}_catalog_info"
+            service_type, _name, _interface = endpoints.parse_catalog_info(
+                f"[{described.group}] {name}", options[name]
+            )
+            return endpoints.names_service(catalog, service_type)
+        has_keystone = context.auth_token or context.auth_plugin
+        return bool(has_keystone) or sessions.service_auth(conf) is not None
+
+    @classmethod
     def create_client(
         cls,
         service: str,

@@ -52,6 +52,14 @@ def catalog_of(context: RequestContext) -> list[Mapping[str, Any]]:
     return list(token.get("catalog") or ())
 
 
+def names_service(catalog: Iterable[Mapping[str, Any]], service_type: str) -> bool:
+    """Whether a catalogue has any endpoint of a service, in whatever region."""
+    types = {service_type, *os_service_types.ServiceTypes().get_all_types(service_type)}
+    return any(
+        entry.get("type") in types and entry.get("endpoints") for entry in catalog
+    )
+
+
 def catalog_endpoint(
     catalog: Iterable[Mapping[str, Any]],
     service_type: str,
