@@ -1,62 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small Nova over real HTTP: it lists servers in pages."""
 
-import json
-import urllib.parse
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from oslo_config import cfg
+from collections.abc import Sequence
+from typing import Any
 
 from karbor.services.protection.clients import nova as nova_client
-from karbor.tests.fakes.web import Answer, Request, WebServer
+from karbor.tests.fakes.listing.service import ListingService, Question
 
 PAGE = 100
 
 
-class NovaServer:
-    """Knows which image each server was booted from."""
+class NovaServer(ListingService):
+    """Knows which image each server was booted from, and its volumes."""
 
-    def __init__(self) -> None:
-        self._servers: dict[str, str | None] = {}
-        self._web = WebServer(self._answer)
+    client = nova_client
+    root = "/v2.1"
 
-    @property
-    def requests(self) -> list[Request]:
-        """What it was asked."""
-        return self._web.requests
+    def __init__(self, page: int = PAGE) -> None:
+        super().__init__(page)
 
-    def add(self, server_id: str, image_id: str | None) -> None:
-        """A server; without an image it was booted from a volume."""
-        self._servers[server_id] = image_id
+    def add(
+        self,
+        server_id: str,
+        image_id: str | None,
+        *,
+        volumes: Sequence[str] = (),
+        project: str | None = None,
+        status: str = "ACTIVE",
+    ) -> None:
+        """A server; without an image it was booted from a volume.
 
-    def configure(self, conf: cfg.ConfigOpts) -> None:
-        """Make a configuration name this Nova's endpoint."""
-        nova_client.OPTIONS.register(conf)
-        conf.set_override("nova_endpoint", self._web.url + "/v2.1", "nova_client")
+        :param project: that owns it; None: whoever asks
+        """
+        self.things[server_id] = {
+            "id": server_id,
+            "name": server_id,
+            "status": status,
+            "image": {"id": image_id, "links": []} if image_id else "",
+            "tenant_id": project,
+            "OS-EXT-AZ:availability_zone": "zone of servers",
+            "os-extended-volumes:volumes_attached": [{"id": name} for name in volumes],
+        }
 
-    @contextmanager
-    def running(self) -> Iterator["NovaServer"]:
-        """Serve until the block ends."""
-        with self._web.running():
-            yield self
+    def answer(self, question: Question) -> Any:
+        project = question.project
+        if question.path != "detail":
+            known = self._seen_by(question).get(question.path)
+            return known and {"server": {**known, "tenant_id": _owner(known, project)}}
+        if question.get("all_tenants") and question.is_admin:
+            project = question.get("project_id") or project
+        found = [
+            {**server, "tenant_id": project}
+            for server in self.things.values()
+            if _owner(server, question.project) == project
+        ]
+        return {"servers": self.after(found, question.get("marker"))[: self.page]}
 
-    def _answer(self, request: Request) -> Answer:
-        url = urllib.parse.urlsplit(request.path)
-        last = url.path.rpartition("/")[2]
-        if last == "detail":
-            query = dict(urllib.parse.parse_qsl(url.query))
-            ids = sorted(self._servers)
-            if "marker" in query:
-                ids = [name for name in ids if name > query["marker"]]
-            servers = [self._show(name) for name in ids[:PAGE]]
-            return Answer(body=json.dumps({"servers": servers}).encode())
-        if last not in self._servers:
-            missing = {"itemNotFound": {"code": 404, "message": "no such server"}}
-            return Answer(status=404, body=json.dumps(missing).encode())
-        return Answer(body=json.dumps({"server": self._show(last)}).encode())
+    def _seen_by(self, question: Question) -> dict[str, dict[str, Any]]:
+        return {
+            name: server
+            for name, server in self.things.items()
+            if question.is_admin or _owner(server, question.project) == question.project
+        }
 
-    def _show(self, server_id: str) -> dict[str, object]:
-        image_id = self._servers[server_id]
-        image = {"id": image_id, "links": []} if image_id else ""
-        return {"id": server_id, "name": server_id, "status": "ACTIVE", "image": image}
+
+def _owner(server: dict[str, Any], caller: str) -> str:
+    return server["tenant_id"] or caller

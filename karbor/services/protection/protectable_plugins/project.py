@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds projects: the caller's own, and any other for an admin."""
 
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,8 @@ class ProjectProtectablePlugin(ProtectablePlugin):
         conf = self._conf if self._conf is not None else cfg.CONF
         try:
             keystone = ClientFactory.create_client("keystone", context, conf)
-            answer = keystone.get(f"/projects/{project_id}")
+            quoted = urllib.parse.quote(project_id, safe="")
+            answer = keystone.get(f"/projects/{quoted}")
         except keystoneauth1.exceptions.NotFound:
             return None
         except (

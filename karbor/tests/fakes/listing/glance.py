@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small Glance that lists images in pages."""
+
+import urllib.parse
+from typing import Any
+
+from karbor.services.protection.clients import glance as glance_client
+from karbor.tests.fakes.listing.service import ListingService, Question
+
+
+class GlanceLists(ListingService):
+    """Lists, filters and pages as Glance does; shows every image to everyone."""
+
+    client = glance_client
+
+    def add(
+        self,
+        image_id: str,
+        owner: str | None,
+        *,
+        status: str = "active",
+        hidden: bool = False,
+    ) -> None:
+        self.put(image_id, status=status, owner=owner, os_hidden=hidden)
+
+    def answer(self, question: Question) -> Any:
+        if question.path != "images":
+            return self.things.get(question.path)
+        hidden = question.get("os_hidden") == "true"
+        found = [i for i in self.things.values() if i["os_hidden"] is hidden]
+        if owner := question.get("owner"):
+            found = [image for image in found if image["owner"] == owner]
+        if ids := question.get("id"):
+            wanted = ids.removeprefix("in:").split(",")
+            found = [image for image in found if image["id"] in wanted]
+        page = self.after(found, question.get("marker"))
+        said: dict[str, Any] = {"images": page[: self.page]}
+        if len(page) > self.page:
+            query = {name: values[0] for name, values in question.query.items()}
+            query["marker"] = page[self.page - 1]["id"]
+            said["next"] = "/v2/images?" + urllib.parse.urlencode(query)
+        return said
