@@ -266,6 +266,25 @@ def test_records_that_could_not_be_ended_are_ended_by_a_later_sweep(
     assert running.status(running.database.restores, left) == "fail"
 
 
+def test_the_trust_of_an_operation_whose_service_died_is_taken_back(
+    running, monkeypatch
+):
+    taken_back = []
+    monkeypatch.setattr(running.reaper(), "_forget_trust", taken_back.append)
+    logs, checkpoint = running.database.operation_logs, running.checkpoint()
+    for owner_id in ("dead", running.provider.owner_id):
+        running.record(
+            logs,
+            checkpoint,
+            owner_id=owner_id,
+            operation_type="protect",
+            extra_info={"trust_id": f"of the {owner_id} one"},
+        )
+    running.record(logs, checkpoint, owner_id="dead", operation_type="protect")
+    assert running.reaper().reap() == 2
+    assert taken_back == ["of the dead one"]
+
+
 def test_a_record_that_no_service_ever_took_is_ended(running, monkeypatch):
     left = running.record(
         running.database.restores, running.checkpoint(), owner_id=None
