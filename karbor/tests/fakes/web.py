@@ -27,6 +27,7 @@ class Answer:
     body: bytes = b"{}"
     content_type: str = "application/json"
     drop: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class WebServer:
@@ -54,6 +55,8 @@ class WebServer:
                 self.send_response(given.status)
                 self.send_header("Content-Type", given.content_type)
                 self.send_header("Content-Length", str(len(given.body)))
+                for name, value in given.headers:
+                    self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(given.body)

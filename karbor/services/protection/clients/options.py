@@ -111,14 +111,17 @@ def service_options(
             "retries",
             default=3,
             min=0,
-            help="How often a GET or HEAD is repeated after a failed connection, a "
-            "429 or a 503. What changes something is never repeated.",
+            help="How often a GET, HEAD or DELETE is repeated after a lost connection, "
+            "a 429, 500, 502, 503 or 504. A POST, PUT or PATCH is repeated only where "
+            "no connection could be made, so that it was never sent.",
         ),
         cfg.FloatOpt(
             "retry_interval",
             default=1.0,
             min=0.01,
-            help="Seconds between two such tries.",
+            help="Seconds to wait before the first repetition, at most; doubled for "
+            "each further one, up to a minute. A service that asks for more by "
+            "Retry-After gets it, up to a minute.",
         ),
         *extra,
     )

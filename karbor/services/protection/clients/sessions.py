@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP sessions to the cloud's services: whose token, what is repeated, how long."""
 
+import functools
 import threading
 import weakref
 from typing import Any
@@ -14,6 +15,7 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.clients import endpoints
+from karbor.services.protection.clients.repetition import Repetition
 
 #: Karbor's own credentials: keystoneauth1's options, ``auth_type`` and so on.
 GROUP = "service_auth"
@@ -22,10 +24,6 @@ OPTS: list[cfg.Opt] = [
     *loading.get_auth_common_conf_options(),
     *loading.get_session_conf_options(),
 ]
-
-#: What may be sent twice without changing anything twice (RFC 9110, 9.2.1).
-SAFE_METHODS = frozenset({"GET", "HEAD"})
-RETRIED_STATUSES = [429, 503]
 
 #: Seconds before its end from which on a token is not used any more, as in
 #: keystoneauth1; a quarter of its life when that is less.
@@ -48,8 +46,8 @@ class CloudSession(session.Session):
     an upload whose source is half read.
 
     :param timeouts: seconds to wait for a connection, and for the next bytes
-    :param retries: further tries of a GET or HEAD
-    :param retry_interval: seconds between them
+    :param retries: further tries; see :class:`Repetition`
+    :param retry_interval: seconds before the first of them, at most
     """
 
     def __init__(
@@ -63,23 +61,17 @@ class CloudSession(session.Session):
     ) -> None:
         super().__init__(auth=auth, verify=verify, app_name="karbor")
         self._timeouts = timeouts
-        self._safe_retries = retries
-        self._retry_interval = retry_interval
+        self._repetition = Repetition(retries, retry_interval)
 
     def request(self, url: str, method: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]
         """As keystoneauth1's, with this session's timeouts and rule of repetition."""
         if kwargs.get("timeout") is None:
             kwargs["timeout"] = self._timeouts
-        safe = method.upper() in SAFE_METHODS
-        tries = self._safe_retries if safe else 0
-        kwargs["connect_retries"] = tries
-        kwargs["status_code_retries"] = tries
-        kwargs["retriable_status_codes"] = RETRIED_STATUSES
-        kwargs["connect_retry_delay"] = self._retry_interval
-        kwargs["status_code_retry_delay"] = self._retry_interval
+        kwargs["connect_retries"] = kwargs["status_code_retries"] = 0
+        once = functools.partial(super().request, url, method, **kwargs)
         if not isinstance(kwargs.get("data"), str | bytes | None):
-            kwargs["allow_reauth"] = False
-        return super().request(url, method, **kwargs)
+            return once(allow_reauth=False)
+        return self._repetition.send(method, url, once)
 
 
 class ContextAuth(plugin.BaseAuthPlugin):

@@ -205,7 +205,7 @@ def test_what_changes_something_is_sent_once(failure, tmp_path):
         with pytest.raises(
             (glanceclient.exc.HTTPException, glanceclient.exc.CommunicationError)
         ):
-            client.images.delete("x")
+            client.images.deactivate("x")
     assert len(web.requests) == 1
 
 
