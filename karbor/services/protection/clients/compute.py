@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a server is made of and made from in Nova, for the plugin that restores it.
+
+Fields are as the Compute API documents them; nothing here keeps anything.
+"""
+
+import urllib.parse
+from collections.abc import Hashable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from karbor.context import RequestContext
+from karbor.services.protection.clients.faults import ServiceFailed, calling
+from karbor.services.protection.clients.nova_servers import Servers
+from karbor.services.protection.waiting.until import Thing, Things
+
+#: Xena, the first that tells everybody the hostname of a server, and takes one.
+#: https://docs.openstack.org/nova/latest/reference/api-microversion-history.html
+VERSION = "2.90"
+
+PAGE_SIZE = 1000
+
+
+class Compute(Servers):
+    """Servers with what they have attached, and what they can be made from.
+
+    Every method makes one call, or one for each page, and raises
+    :class:`~karbor.services.protection.clients.faults.ServiceFailed` with Nova's
+    words.
+
+    :param client: as ``ClientFactory.create_client('nova', …, version=VERSION)`` gives
+    """
+
+    @property
+    def endpoint(self) -> str:
+        """Where this Nova listens."""
+        return str(self._client.client.endpoint_override)
+
+    def attachments(self, server_id: str) -> list[dict[str, Any]]:
+        """The volumes of a server: ``volumeId``, ``device``, ``tag`` and
+        ``delete_on_termination`` of each."""
+        answer = self._get(
+            f"{_path(server_id)}/os-volume_attachments",
+            f"list the volumes of server {server_id}",
+        )
+        return list(answer["volumeAttachments"])
+
+    def create(
+        self, fields: Mapping[str, Any], hints: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Begin to make a server; gives it with its ``id``.
+
+        :param hints: for Nova's scheduler, such as ``{"group": id}``
+        """
+        body: dict[str, Any] = {"server": dict(fields)}
+        if hints:
+            body["os:scheduler_hints"] = dict(hints)
+        with calling("Nova", f"create server '{fields['name']}'"):
+            _response, answer = self._client.client.post("/servers", body=body)
+        return dict(answer["server"])
+
+    def delete(self, server_id: str) -> bool:
+        """Begin to delete a server; False when there is none."""
+        try:
+            with calling("Nova", f"delete server {server_id}"):
+                self._client.client.delete(_path(server_id))
+        except ServiceFailed as error:
+            if error.is_missing:
+                return False
+            raise
+        return True
+
+    def act(self, server_id: str, action: str) -> None:
+        """Begin an action without arguments: ``pause``, ``resume``, ``lock`` …"""
+        with calling("Nova", f"{action} server {server_id}"):
+            self._client.client.post(f"{_path(server_id)}/action", body={action: None})
+
+    def delete_with_server(self, server_id: str, volume_id: str) -> None:
+        """Let a volume be deleted when its server is."""
+        path = f"{_path(server_id)}/os-volume_attachments/{volume_id}"
+        change = {"volumeId": volume_id, "delete_on_termination": True}
+        with calling("Nova", f"let volume {volume_id} end with server {server_id}"):
+            self._client.client.put(path, body={"volumeAttachment": change})
+
+    def flavors(self) -> list[dict[str, Any]]:
+        """The flavors that the caller may use, without their extra specs."""
+        found: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"limit": PAGE_SIZE}
+        while True:
+            path = "/flavors/detail?" + urllib.parse.urlencode(query)
+            page = self._get(path, "list flavors")["flavors"]
+            found.extend(page)
+            if not page or len(page) < PAGE_SIZE:
+                return found
+            query["marker"] = page[-1]["id"]
+
+    def has_keypair(self, name: str) -> bool:
+        """Whether the caller has a keypair of this name."""
+        return self._exists(f"/os-keypairs/{_quoted(name)}", f"show keypair '{name}'")
+
+    def has_server_group(self, group_id: str) -> bool:
+        """Whether the project has this server group."""
+        return self._exists(
+            f"/os-server-groups/{_quoted(group_id)}", f"show server group {group_id}"
+        )
+
+    def zones(self) -> list[str]:
+        """The availability zones in which servers can be made."""
+        answer = self._get("/os-availability-zone", "list availability zones")
+        return [
+            zone["zoneName"]
+            for zone in answer["availabilityZoneInfo"]
+            if zone["zoneState"]["available"]
+        ]
+
+    def _exists(self, path: str, action: str) -> bool:
+        try:
+            self._get(path, action)
+        except ServiceFailed as error:
+            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
+                return False
+            raise
+        return True
+
+    def _get(self, path: str, action: str) -> dict[str, Any]:
+        with calling("Nova", action):
+            _response, answer = self._client.client.get(path)
+        return dict(answer)
+
+
+class ServerThings(Things):
+    """Servers as something to wait for.
+
+    :param context: whose servers these are
+    """
+
+    kind: ClassVar[str] = "server"
+
+    def __init__(self, compute: Compute, context: RequestContext) -> None:
+        self._compute = compute
+        self._caller = (context.project_id, context.user_id)
+
+    @property
+    def key(self) -> Hashable:
+        return (self.kind, self._compute.endpoint, *self._caller)
+
+    def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
+        found: dict[str, dict[str, Any]] = {}
+        if len(ids) > self._compute.few:
+            listed = self._compute.of_project(str(self._caller[0]), all_tenants=False)
+            wanted = set(ids)
+            found = {one["id"]: one for one in listed if one["id"] in wanted}
+        # An administrator's are those of other projects too, which are not listed.
+        missing = [server_id for server_id in ids if server_id not in found]
+        return {**found, **self._compute.get_many(missing)}
+
+    def fault_of(self, thing: Thing) -> str | None:
+        fault = (thing.get("fault") or {}).get("message")
+        return str(fault) if fault else None
+
+
+def _path(server_id: str) -> str:
+    return f"/servers/{_quoted(server_id)}"
+
+
+def _quoted(name: str) -> str:
+    return urllib.parse.quote(name, safe="")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verifying, copying and deleting what a bank keeps of a server."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from karbor import exception
+from karbor.common import constants
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.server.choices import Choices
+from karbor.services.protection.protection_plugins.server.saved_server import (
+    SavedServer,
+)
+from karbor.services.protection.protection_plugins.server.settings import (
+    Cloud,
+    ServerSettings,
+)
+
+
+class VerifyOperation(Operation):
+    """Checks that the description is whole, and what it needs in the checkpoint too.
+
+    That the server could not be made as it was in the cloud as it is now is no
+    damage: the record remarks it.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        record = kwargs.get("verify")
+        report(record, resource, constants.RESOURCE_STATUS_VERIFYING)
+        section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        with failing(exception.VerifyResourceFailed, "Server Backup", resource, record):
+            saved = SavedServer.load(section.uncached)
+            lacking = sorted(_lacking(checkpoint.resource_graph, saved))
+            if lacking:
+                raise exception.BankDataCorrupted(
+                    reason=_(
+                        "the checkpoint lacks what the server needs: %s. Protect "
+                        "it again, with a provider that protects volumes."
+                    )
+                    % ", ".join(lacking)
+                )
+            remarks = _remarks(self._settings.cloud(context), saved)
+        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, " ".join(remarks))
+
+
+class CopyOperation(Operation):
+    """Copies the section into that of the new checkpoint."""
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        source = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        target = kwargs["checkpoint_copy"].get_resource_bank_section(resource.id)
+        with failing(exception.CreateResourceFailed, "Server Backup Copy", resource):
+            # Without the notes of operations on the source.
+            SavedServer.load(source).save(target)
+
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        kwargs["checkpoint_copy"].get_resource_bank_section(resource.id).delete_all()
+
+
+class DeleteOperation(Operation):
+    """Deletes everything that the bank keeps of the server."""
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        with failing(exception.DeleteResourceFailed, "Server Backup", resource):
+            checkpoint.get_resource_bank_section(resource.id).delete_all()
+
+
+def _lacking(graph: Any, saved: SavedServer) -> Iterator[str]:
+    """The volumes that the server needs and the checkpoint does not have."""
+    if graph is None:
+        return
+    has = {
+        resource.id
+        for resource in graph.resources
+        if resource.type == constants.VOLUME_RESOURCE_TYPE
+    }
+    for volume_id in saved.volume_ids:
+        if volume_id not in has:
+            yield f"{constants.VOLUME_RESOURCE_TYPE} {volume_id}"
+
+
+def _remarks(cloud: Cloud, saved: SavedServer) -> list[str]:
+    """What would not be as it was if the server were restored now."""
+    remarks: list[str] = []
+    try:
+        Choices(cloud, saved, {}, {}, remarks).check()
+    except ServiceFailed as error:
+        remarks.append(
+            _("Whether it could be restored as it was is not known: %s") % error
+        )
+    except exception.KarborException as error:
+        remarks.append(str(error))
+    return remarks

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Protecting a server: what it is into the bank, and still while that is prepared."""
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from karbor import exception
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.server.description import describe
+from karbor.services.protection.protection_plugins.server.quiesce import (
+    PASSING,
+    WAYS,
+    Quiesce,
+)
+from karbor.services.protection.protection_plugins.server.saved_server import (
+    SavedServer,
+)
+from karbor.services.protection.protection_plugins.server.settings import (
+    Cloud,
+    ServerSettings,
+)
+from karbor.services.protection.waiting.until import Until, Waits
+
+#: What a server can be protected in. One in ERROR too: what it has on its volumes is
+#: all the more wanted.
+_PROTECTABLE = (
+    "active",
+    "error",
+    "paused",
+    "rescue",
+    "shelved",
+    "shelved_offloaded",
+    "shutoff",
+    "suspended",
+    "verify_resize",
+)
+
+
+_ADVICE = {
+    "SOFT_DELETED": _("Restore it in Nova, or leave it out of the plan."),
+    "DELETED": _("Leave it out of the plan."),
+}
+_OTHER_ADVICE = _("Bring it into another, or leave it out of the plan.")
+
+
+class ProtectOperation(Operation):
+    """Describes the server before, and keeps it still while, all below it prepares.
+
+    What is below it begins to prepare after ``on_prepare_begin`` and has prepared, as
+    volumes that have been snapshotted, before ``on_prepare_finish``.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+
+    def on_prepare_begin(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        with _failing(resource):
+            cloud = self._settings.cloud(context)
+            quiesce = Quiesce(cloud, resource.id, _notes(section))
+            server = yield from _settled(cloud, resource)
+            # In a second run it may be paused, and it was not when it was described.
+            if not quiesce.has_begun or SavedServer.find(section) is None:
+                describe(cloud, server).save(section)
+            way = WAYS.get(parameters.get("quiesce") or "none")
+            if way is not None:
+                yield from quiesce.begin(way, server)
+
+    def on_prepare_finish(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        with _failing(resource):
+            cloud = self._settings.cloud(context)
+            is_there = yield from Quiesce(cloud, resource.id, _notes(section)).end()
+            if not is_there:
+                raise _missing(
+                    resource, _("it was deleted while its volumes were snapshotted")
+                )
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        with _failing(resource):
+            SavedServer.load(checkpoint.get_resource_bank_section(resource.id))
+
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        notes = _notes(section)
+        with _failing(resource):
+            yield from Quiesce(self._settings.cloud(context), resource.id, notes).end()
+
+
+def _settled(cloud: Cloud, resource: Resource) -> Generator[Until, Any, dict[str, Any]]:
+    """The server at rest in a status that it can be protected in.
+
+    :raises KarborException: when it is in another, or is gone
+    """
+    server = cloud.compute.get(resource.id)
+    if server is None:
+        raise _missing(resource, _("Nova has no such server"))
+    if _is_changing(server):
+        server = yield cloud.until(resource.id, *_PROTECTABLE, passing=PASSING)
+    if server["status"].lower() not in _PROTECTABLE:
+        status = f"{server['status']}. {_ADVICE.get(server['status'], _OTHER_ADVICE)}"
+        raise exception.ProtectableResourceInvalidStatus(
+            id=resource.id, type=resource.type, status=status
+        )
+    return server
+
+
+def _is_changing(server: dict[str, Any]) -> bool:
+    return bool(
+        server.get("OS-EXT-STS:task_state") or server["status"].lower() in PASSING
+    )
+
+
+def _missing(resource: Resource, reason: str) -> exception.ProtectableResourceNotFound:
+    if resource.name:
+        reason = _("%(reason)s; it was called '%(name)s'") % {
+            "reason": reason,
+            "name": resource.name,
+        }
+    return exception.ProtectableResourceNotFound(
+        id=resource.id, type=resource.type, reason=reason
+    )
+
+
+def _notes(section: Any) -> Notes:
+    return Notes(section, operation_id="protect")
+
+
+def _failing(resource: Resource) -> AbstractContextManager[None]:
+    return failing(exception.CreateResourceFailed, "Server Backup", resource)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deleting what a failed restore of a server has made."""
+
+from collections.abc import Callable
+from typing import Any
+
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.i18n import _
+from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.protection_plugins.server.description import MADE_BY
+from karbor.services.protection.protection_plugins.server.floating import mark
+from karbor.services.protection.protection_plugins.server.interfaces import port_name
+from karbor.services.protection.protection_plugins.server.settings import Cloud
+from karbor.services.protection.waiting.until import Waits
+
+LOG = logging.getLogger(__name__)
+
+
+def find_made(cloud: Cloud, token: str) -> dict[str, Any] | None:
+    """The server that a restore made, by the token in its metadata.
+
+    :raises ServiceFailed: when Nova cannot be asked
+    """
+    for server in cloud.compute.of_project(cloud.project_id, all_tenants=False):
+        if server["metadata"].get(MADE_BY) == token:
+            return server
+    return None
+
+
+class SomeIsLeft(exception.KarborException):
+    """Not all that a failed restore had made could be deleted."""
+
+    message = _(
+        "Not all that the failed restore had made could be deleted; delete by hand "
+        "what is left: %(left)s"
+    )
+
+
+class Removal:
+    """Deletes a half-made server with its ports and floating addresses.
+
+    What was there before the restore is kept: a port or an address that was only used.
+
+    :param token: that the made things carry
+    :param port_count: how many ports the server was to have
+    """
+
+    def __init__(self, cloud: Cloud, token: str, port_count: int) -> None:
+        self._cloud = cloud
+        self._token = token
+        self._names = [port_name(token, index) for index in range(port_count)]
+        self._left: list[str] = []
+
+    def run(self) -> Waits:
+        """Delete all of it; what is gone already is fine.
+
+        :raises SomeIsLeft: when something cannot be deleted
+        """
+        server = find_made(self._cloud, self._token)
+        if server is not None:
+            try:
+                if self._cloud.compute.delete(server["id"]):
+                    yield self._cloud.until_gone(server["id"])
+                LOG.info("Deleted server %s of a failed restore.", server["id"])
+            except exception.KarborException as error:
+                self._left.append(f"server {server['id']} ({error})")
+        neutron = self._cloud.neutron
+        self._delete_all(
+            Kind.FLOATING_IP,
+            lambda: neutron.list(Kind.FLOATING_IP, description=mark(self._token)),
+        )
+        if self._names:
+            self._delete_all(
+                Kind.PORT, lambda: neutron.list(Kind.PORT, name=self._names)
+            )
+        if self._left:
+            raise SomeIsLeft(left="; ".join(self._left))
+
+    def _delete_all(self, kind: Kind, find: Callable[[], list[dict[str, Any]]]) -> None:
+        try:
+            found = find()
+        except exception.KarborException as error:
+            self._left.append(f"each {kind.label} of karbor-{self._token} ({error})")
+            return
+        for thing in found:
+            try:
+                self._cloud.neutron.delete(kind, thing["id"])
+                LOG.info("Deleted %s %s of a failed restore.", kind.label, thing["id"])
+            except exception.KarborException as error:
+                self._left.append(f"{kind.label} {thing['id']} ({error})")

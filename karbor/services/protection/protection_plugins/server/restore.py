@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restoring a server: putting it together from what its volumes and all became."""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.common import constants
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.server.choices import Choices
+from karbor.services.protection.protection_plugins.server.floating import (
+    FloatingAddresses,
+)
+from karbor.services.protection.protection_plugins.server.interfaces import (
+    Interfaces,
+    port_name,
+)
+from karbor.services.protection.protection_plugins.server.removal import (
+    Removal,
+    find_made,
+)
+from karbor.services.protection.protection_plugins.server.saved_server import (
+    SavedServer,
+)
+from karbor.services.protection.protection_plugins.server.settings import (
+    Cloud,
+    ServerSettings,
+)
+from karbor.services.protection.waiting.until import Until, Waits
+
+if TYPE_CHECKING:
+    from karbor.services.protection.bank_plugin import BankSection
+
+LOG = logging.getLogger(__name__)
+
+_NOTE = "server"
+
+
+class RestoreOperation(Operation):
+    """Makes the server when all that it needs is restored.
+
+    It carries a token in its metadata that the bank notes first, so a second run finds
+    what the first one made, and a revert knows what to delete. A server that is
+    complete when another resource's failure reverts the restore is kept.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+
+    def on_complete(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        record = kwargs.get("restore")
+        new_resources = kwargs["new_resources"]
+        report(record, resource, constants.RESOURCE_STATUS_RESTORING)
+        section = checkpoint.get_resource_bank_section(resource.id)
+        with failing(
+            exception.RestoreResourceFailed, "Server Backup", resource, record
+        ):
+            restoration = _Restoration(
+                cloud=self._settings.cloud(context),
+                section=section,
+                notes=_notes(section, record),
+                new_resources=new_resources,
+                parameters=parameters,
+            )
+            server_id, remarks = yield from restoration.run()
+        new_resources[resource.id] = server_id
+        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, " ".join(remarks))
+
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        notes = _notes(section, kwargs.get("restore"))
+        note = notes.find(_NOTE)
+        if note is None:
+            return
+        if not note.finished:
+            cloud = self._settings.cloud(context)
+            saved = SavedServer.load(section)
+            yield from Removal(cloud, note.token, len(saved.ports)).run()
+            kwargs.get("new_resources", {}).pop(resource.id, None)
+        notes.forget(_NOTE)
+
+
+class _Restoration:
+    """One run of a restore's hook."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        section: "BankSection",
+        notes: Notes,
+        new_resources: dict[str, str],
+        parameters: dict[str, Any],
+    ) -> None:
+        self._cloud = cloud
+        self._notes = notes
+        self._saved = SavedServer.load(section)
+        self._remarks: list[str] = []
+        self._choices = Choices(
+            cloud, self._saved, new_resources, parameters, self._remarks
+        )
+        self._interfaces = Interfaces(
+            cloud, self._saved.ports, new_resources, parameters, self._remarks
+        )
+        self._floating = FloatingAddresses(
+            cloud,
+            {**new_resources, **(parameters.get("restore_networks") or {})},
+            self._remarks,
+        )
+
+    def run(self) -> Generator[Until, Any, tuple[str, list[str]]]:
+        """Restore, or finish what an earlier run began.
+
+        :returns: the new server's id, and what a person should know about it
+        """
+        note = self._notes.find(_NOTE)
+        server = None if note is None else find_made(self._cloud, note.token)
+        if note is not None and note.finished:
+            if server is not None:
+                return server["id"], self._remarks
+            # Somebody has deleted it since.
+            note = self._notes.renew(_NOTE)
+        note = note or self._notes.take(_NOTE)
+        if server is None:
+            server = self._make(note.token)
+        server = yield self._cloud.until(server["id"], "active", passing=("build",))
+        self._complete(server, note.token)
+        self._notes.finish(note)
+        LOG.info("Restored server %s as %s.", self._saved.server_id, server["id"])
+        return server["id"], self._remarks
+
+    def _make(self, token: str) -> dict[str, Any]:
+        # First what may be refused without having made anything.
+        fields = self._choices.server_fields(token)
+        hints = self._choices.hints()
+        ports = self._interfaces.make(token)
+        networks: Any = [{"port": port_id} for port_id in ports] or "none"
+        return self._cloud.compute.create({**fields, "networks": networks}, hints)
+
+    def _complete(self, server: dict[str, Any], token: str) -> None:
+        """Give a server that runs the rest of what it had.
+
+        Each step may have been done by an earlier run; the names of its ports come
+        after all that is found by them.
+        """
+        compute, server_id = self._cloud.compute, server["id"]
+        ports = self._interfaces.made_for(server_id, token)
+        for index, port in ports.items():
+            saved = self._saved.ports[index]
+            self._floating.give(saved["floating"], port["id"], token)
+        attached = {one["volumeId"]: one for one in compute.attachments(server_id)}
+        for volume in self._saved.volumes:
+            volume_id = self._choices.volume_id(volume["id"])
+            self._check_volume(volume, volume_id, attached.get(volume_id))
+            if volume["delete_on_termination"]:
+                compute.delete_with_server(server_id, volume_id)
+        self._floating.finish(
+            [one for port in self._saved.ports for one in port["floating"]], token
+        )
+        for index, port in ports.items():
+            if port["name"] == port_name(token, index):
+                name = self._saved.ports[index]["name"]
+                self._cloud.neutron.update(Kind.PORT, port["id"], {"name": name})
+        if self._saved.fields.get("locked") and not server["locked"]:
+            compute.act(server_id, "lock")
+
+    def _check_volume(
+        self,
+        volume: dict[str, Any],
+        volume_id: str,
+        attachment: dict[str, Any] | None,
+    ) -> None:
+        if attachment is None:
+            raise exception.InvalidParameterValue(
+                err=_(
+                    "Nova made the server without its volume %s. Look at Nova's log "
+                    "for why."
+                )
+                % volume_id
+            )
+        if volume["device"] and attachment["device"] != volume["device"]:
+            self._remarks.append(
+                _(
+                    "Its volume %(volume)s is %(new)s and was %(old)s: the hypervisor "
+                    "names devices itself."
+                )
+                % {
+                    "volume": volume_id,
+                    "new": attachment["device"],
+                    "old": volume["device"],
+                }
+            )
+
+
+def _notes(section: "BankSection", record: Any) -> Notes:
+    return Notes(section, str(record.id) if record is not None else "restore")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the operations on servers are configured with."""
+
+import dataclasses
+from collections.abc import Collection
+
+from oslo_config import cfg
+
+from karbor.context import RequestContext
+from karbor.services.protection.client_factory import ClientFactory
+from karbor.services.protection.clients import compute, volumes
+from karbor.services.protection.clients.compute import Compute, ServerThings
+from karbor.services.protection.clients.networks import Neutron
+from karbor.services.protection.clients.volumes import Volumes
+from karbor.services.protection.waiting.until import Thing, Until, Verdict
+
+GROUP = "nova_backup_protection_plugin"
+
+OPTS: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        "poll_interval",
+        default=15.0,
+        min=0.01,
+        help="Seconds between two looks at the servers that operations wait for, at "
+        "most; the first looks come sooner.",
+    ),
+    cfg.FloatOpt(
+        "status_timeout",
+        default=1800.0,
+        min=0.0,
+        help="Seconds to wait for a server: until one that is changing has settled, "
+        "is paused, suspended or running again, was made, or was deleted. Raise it "
+        "where suspending writes much memory, or where building takes long.",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make the group ``[nova_backup_protection_plugin]`` known to a configuration."""
+    conf.register_opts(OPTS, group=GROUP)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSettings:
+    """The plugin's options, and how its operations reach the cloud.
+
+    :param conf: the provider's configuration
+    :param poll_interval: seconds between two looks at a server at most
+    :param status_timeout: seconds to wait for a server
+    """
+
+    conf: cfg.ConfigOpts
+    poll_interval: float
+    status_timeout: float
+
+    @classmethod
+    def from_conf(cls, conf: cfg.ConfigOpts) -> "ServerSettings":
+        """Read the plugin's group of a provider's configuration."""
+        register_opts(conf)
+        group = conf[GROUP]
+        return cls(
+            conf=conf,
+            poll_interval=group.poll_interval,
+            status_timeout=group.status_timeout,
+        )
+
+    def cloud(self, context: RequestContext) -> "Cloud":
+        """The cloud as the caller sees it."""
+        return Cloud(self, context)
+
+
+class Cloud:
+    """The parts of a cloud that a server is made of, as one caller sees them."""
+
+    def __init__(self, settings: ServerSettings, context: RequestContext) -> None:
+        self._settings = settings
+        self._context = context
+        create, conf = ClientFactory.create_client, settings.conf
+        self.compute = Compute(create("nova", context, conf, version=compute.VERSION))
+        self.neutron = Neutron(create("neutron", context, conf))
+
+    @property
+    def project_id(self) -> str:
+        """The caller's project."""
+        return str(self._context.project_id)
+
+    def volumes(self) -> Volumes:
+        """The volumes that the caller sees."""
+        client = ClientFactory.create_client(
+            "cinder", self._context, self._settings.conf, version=volumes.VERSION
+        )
+        return Volumes(client, self._context)
+
+    def until(self, server_id: str, *goals: str, passing: Collection[str]) -> Until:
+        """The wait for a server to come to rest in one of some statuses.
+
+        :param goals: in lower case
+        :param passing: the statuses on the way that are no rest, in lower case; any
+            other one in which nothing goes on ends the wait
+        """
+
+        def judge(status: str | None, thing: Thing | None) -> Verdict:
+            if status is None or thing is None:
+                return Verdict.FAILED
+            if thing.get("OS-EXT-STS:task_state") or status in passing:
+                return Verdict.NOT_YET
+            return Verdict.READY if status in goals else Verdict.FAILED
+
+        return Until(
+            things=ServerThings(self.compute, self._context),
+            id=server_id,
+            judge=judge,
+            goal=" or ".join(f"'{goal}'" for goal in goals),
+            timeout=self._settings.status_timeout,
+            interval=self._settings.poll_interval,
+            hint=_HINT,
+        )
+
+    def until_gone(self, server_id: str) -> Until:
+        """The wait for a server to be deleted."""
+
+        def judge(status: str | None, thing: Thing | None) -> Verdict:
+            if status in (None, "deleted", "soft_deleted"):
+                return Verdict.READY
+            return Verdict.NOT_YET
+
+        return Until(
+            things=ServerThings(self.compute, self._context),
+            id=server_id,
+            judge=judge,
+            goal="gone",
+            timeout=self._settings.status_timeout,
+            interval=self._settings.poll_interval,
+            hint=_HINT,
+        )
+
+
+_HINT = f"Raise [{GROUP}] status_timeout where Nova takes longer"
