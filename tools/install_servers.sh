@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Install the servers that the tox environments `rabbit` and `databases` start for
-# themselves: RabbitMQ, PostgreSQL and MariaDB. For Debian and Ubuntu, as root.
+# Install the servers that the tox environments `rabbit`, `databases` and `cloud` start
+# for themselves: RabbitMQ, PostgreSQL, MariaDB and memcached, and the qemu-img that
+# the cloud's Cinder calls. For Debian and Ubuntu, as root.
 # Starts no service and leaves none to start with the machine; does nothing when all
 # of them are there.
 set -euo pipefail
@@ -22,18 +23,28 @@ has_mariadb() {
         command -v my_print_defaults >/dev/null
 }
 
+has_memcached() {
+    command -v memcached >/dev/null
+}
+
+has_qemu_img() {
+    command -v qemu-img >/dev/null
+}
+
 packages=()
 has_rabbitmq || packages+=(rabbitmq-server)
 has_postgresql || packages+=(postgresql)
 has_mariadb || packages+=(mariadb-server-core mariadb-client-core)
+has_memcached || packages+=(memcached)
+has_qemu_img || packages+=(qemu-utils)
 if ((${#packages[@]} == 0)); then
     exit 0
 fi
 
 if ! command -v apt-get >/dev/null; then
     echo "Missing: ${packages[*]}. This script installs with apt-get, which this" \
-        "machine does not have: install RabbitMQ, PostgreSQL and MariaDB by its" \
-        "own package manager." >&2
+        "machine does not have: install RabbitMQ, PostgreSQL, MariaDB, memcached and" \
+        "qemu-img by its own package manager." >&2
     exit 1
 fi
 if ((EUID != 0)); then
@@ -82,7 +93,7 @@ apt install --no-install-recommends "${packages[@]}"
 if [[ -d /run/systemd/system ]]; then
     for package in "${packages[@]}"; do
         case $package in
-            postgresql) systemctl --quiet disable postgresql ;;
+            postgresql | memcached) systemctl --quiet disable "$package" ;;
             rabbitmq-server)
                 systemctl --quiet disable rabbitmq-server epmd.service epmd.socket
                 ;;
@@ -90,7 +101,7 @@ if [[ -d /run/systemd/system ]]; then
     done
 fi
 
-has_rabbitmq && has_postgresql && has_mariadb || {
+has_rabbitmq && has_postgresql && has_mariadb && has_memcached && has_qemu_img || {
     echo "The packages are installed, but not where they are looked for; see the" \
         "has_… functions of $0." >&2
     exit 1

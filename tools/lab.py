@@ -104,7 +104,7 @@ class Lab:
 
     def announce(self, port: int) -> None:
         """Say, from the serving process, that it serves."""
-        state = {"pid": os.getpid(), "started": _started(os.getpid()), "port": port}
+        state = {"pid": os.getpid(), "started": started(os.getpid()), "port": port}
         temporary = self._state.with_suffix(".new")
         temporary.write_text(json.dumps(state))
         temporary.rename(self._state)
@@ -155,7 +155,7 @@ class Lab:
             state = json.loads(self._state.read_text())
         except FileNotFoundError:
             return None
-        if _started(state["pid"]) != state["started"]:
+        if started(state["pid"]) != state["started"]:
             return None
         return state
 
@@ -168,7 +168,7 @@ def _lock(path: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def _started(pid: int) -> str | None:
+def started(pid: int) -> str | None:
     """When a process began, so that its id is not mistaken for a later one's."""
     try:
         after_name = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2]

@@ -27,6 +27,7 @@ class Cloud:
     :ivar database_url: of its MariaDB as root, without a database; ends with ``/``
     :ivar swift_url: of its Swift's proxy, without a path
     :ivar volumes: the folder with one raw file for each volume, ``volume-<id>``
+    :ivar programs: the folder of OpenStack's executables
     """
 
     auth_url: str
@@ -36,6 +37,7 @@ class Cloud:
     database_url: str
     swift_url: str
     volumes: Path
+    programs: Path
 
     @classmethod
     def at(cls, base: Path) -> Self:
@@ -44,7 +46,8 @@ class Cloud:
         :raises FileNotFoundError: when none was ever started there
         """
         facts = json.loads((base / FACTS).read_text())
-        return cls(**{**facts, "volumes": Path(facts["volumes"])})
+        paths = {name: Path(facts[name]) for name in ("volumes", "programs")}
+        return cls(**{**facts, **paths})
 
     def connect(self, user: str, password: str, project: str) -> Connection:
         """A connection of a user to all services, in the default domain."""
