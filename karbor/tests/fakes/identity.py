@@ -217,7 +217,7 @@ class IdentityServer:
 
     def validate(self, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """What a service is told about a token that a caller showed it."""
-        if headers.get("X-Auth-Token") not in self._issued:
+        if not self.is_valid(headers.get("X-Auth-Token")):
             return 401, {"error": {"code": 401, "message": "Unauthorized"}}
         shown = headers.get("X-Subject-Token", "")
         if shown not in self._issued:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cinderclient import client as cinder
 
+from karbor.services.protection.clients.endpoints import with_version
 from karbor.services.protection.clients.options import service_options
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def create(access: "ServiceAccess", **kwargs: Any) -> Any:
     return cinder.Client(
         kwargs.pop("version", VERSION),
         session=access.session,
-        endpoint_override=access.endpoint,
+        endpoint_override=with_version(access.endpoint, "v3"),
         global_request_id=access.request_id,
         **kwargs,
     )

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a service listens: by configuration or by a catalogue."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import os_service_types
 from oslo_config import cfg
@@ -11,6 +13,9 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.clients.options import ServiceOptions
+
+#: ``v3`` and ``v2.1``, at the end of a type or as a part of a path.
+_VERSION = re.compile(r"v\d+(\.\d+)?$")
 
 
 def parse_catalog_info(option: str, value: str) -> tuple[str, str, str]:
@@ -69,22 +74,18 @@ def catalog_endpoint(
 ) -> str | None:
     """The URL of a service in a catalogue, or None.
 
-    An entry of the exact type comes before one of an alias of it (``volumev3`` and
+    An entry of the exact type comes before one of another name of it (``volumev3`` and
     ``block-storage``), the given name before others.
 
     :param endpoint_type: ``publicURL`` or ``public``, and so on
     :param region: only endpoints of this region; None takes the first
     """
     interface = endpoint_type.removesuffix("URL")
-    aliases = set(os_service_types.ServiceTypes().get_all_types(service_type))
-    entries = [
-        entry
-        for entry in catalog
-        if entry.get("type") == service_type or entry.get("type") in aliases
-    ]
+    types = _names_of(service_type)
+    entries = [entry for entry in catalog if entry.get("type") in types]
     entries.sort(
         key=lambda entry: (
-            entry.get("type") != service_type,
+            types.index(entry["type"]),
             entry.get("name") != service_name,
         )
     )
@@ -98,3 +99,28 @@ def catalog_endpoint(
             if endpoint.get(f"{interface}URL"):
                 return str(endpoint[f"{interface}URL"])
     return None
+
+
+def with_version(url: str, version: str) -> str:
+    """An endpoint with the version of its API, where a catalogue leaves that out.
+
+    :param version: and what follows it, such as ``v3``
+    """
+    if any(_VERSION.fullmatch(part) for part in urlsplit(url).path.split("/")):
+        return url
+    return f"{url.rstrip('/')}/{version}"
+
+
+def _names_of(service_type: str) -> list[str]:
+    """A type and the other names of it, without those of another version of its API.
+
+    https://specs.openstack.org/openstack/service-types-authority/
+    """
+    version = _VERSION.search(service_type)
+    others = [
+        name
+        for name in os_service_types.ServiceTypes().get_all_types(service_type)
+        if not (version and (found := _VERSION.search(name)))
+        or found.group() == version.group()
+    ]
+    return [service_type, *(name for name in others if name != service_type)]

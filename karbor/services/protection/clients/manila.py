@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from manilaclient import api_versions
 from manilaclient.v2 import client as manila
 
+from karbor.services.protection.clients.endpoints import with_version
 from karbor.services.protection.clients.options import service_options
 
 if TYPE_CHECKING:
@@ -22,6 +23,6 @@ def create(access: "ServiceAccess", **kwargs: Any) -> Any:
     return manila.Client(
         api_version=api_versions.APIVersion(kwargs.pop("version", VERSION)),
         session=access.session,
-        service_catalog_url=access.endpoint,
+        service_catalog_url=with_version(access.endpoint, "v2"),
         **kwargs,
     )

@@ -39,7 +39,7 @@ def create(access: "ServiceAccess", **kwargs: Any) -> swift.Connection:
         os_options={"object_storage_url": access.endpoint},
         retries=access.options.swift_retry_attempts,
         starting_backoff=access.options.swift_retry_backoff,
-        timeout=access.options.read_timeout,
+        timeout=(access.options.connect_timeout, access.options.read_timeout),
         insecure=access.options.swift_auth_insecure,
         cacert=access.options.swift_ca_cert_file,
         **kwargs,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from karbor.services.protection.clients.endpoints import with_version
 from karbor.services.protection.clients.options import service_options
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ with _without_eventlet():
 
 def create(access: "ServiceAccess", **kwargs: Any) -> Any:
     """A Trove client (``troveclient.v1.client.Client``) for the session's user."""
+    project_id = access.session.get_project_id()
+    endpoint = with_version(access.endpoint, f"v1.0/{project_id}")
     return trove.Client(
         session=access.session,
-        bypass_url=access.endpoint,
-        endpoint_override=access.endpoint,
+        bypass_url=endpoint,
+        endpoint_override=endpoint,
         **kwargs,
     )

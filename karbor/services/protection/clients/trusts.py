@@ -18,6 +18,8 @@ from karbor.i18n import _
 from karbor.services.protection.clients import sessions
 from karbor.services.protection.clients.renewal import RenewedAuth
 
+_TRUSTS = "OS-TRUST/trusts"
+
 #: Whatever else the scope of Karbor's own credentials may be.
 _NO_OTHER_SCOPE: dict[str, Any] = dict.fromkeys(
     (
@@ -60,32 +62,39 @@ class Trusts:
         return sessions.service_auth(self._conf) is not None
 
     def give(self, context: RequestContext, expires_at: datetime.datetime) -> str:
-        """Give a trust: the caller's roles in the caller's project.
+        """Give a trust: what the caller's token may do, where it may do it.
+
+        That need not be in the project of the context: an administrator works in
+        others' projects with a token for his own.
 
         :param context: with the caller's token
         :param expires_at: when the trust ends by itself; UTC
         :returns: the trust's id, which is no secret
         """
-        roles = _roles(context)
-        if not (context.project_id and context.user_id and roles):
+        auth = sessions.ContextAuth(context)
+        token = self._call(
+            "looking at the caller's token",
+            "GET",
+            "auth/tokens?nocatalog",
+            auth,
+            headers={"X-Subject-Token": context.auth_token or ""},
+        ).json()["token"]
+        if "project" not in token:
             raise TrustFailed(
-                what="giving a trust",
-                reason="the caller's token is for no project, or the request says "
-                "neither the user nor the roles",
+                what="giving a trust", reason="the caller's token is for no project"
             )
         asked = {
             "trust": {
-                "trustor_user_id": context.user_id,
+                "trustor_user_id": token["user"]["id"],
                 "trustee_user_id": self._own_id(),
-                "project_id": context.project_id,
+                "project_id": token["project"]["id"],
                 "impersonation": True,
                 "allow_redelegation": False,
-                "roles": roles,
+                "roles": [{"id": role["id"]} for role in token.get("roles") or ()],
                 "expires_at": f"{expires_at:%Y-%m-%dT%H:%M:%S.%fZ}",
             }
         }
-        auth = sessions.ContextAuth(context)
-        answer = self._call("giving a trust", "POST", "", auth, json=asked)
+        answer = self._call("giving a trust", "POST", _TRUSTS, auth, json=asked)
         return str(answer.json()["trust"]["id"])
 
     def context_under(self, trust_id: str, context: RequestContext) -> RequestContext:
@@ -120,7 +129,7 @@ class Trusts:
         else:
             auth = context.auth_plugin or sessions.ContextAuth(context)
         try:
-            self._call(what, "DELETE", f"/{trust_id}", auth)
+            self._call(what, "DELETE", f"{_TRUSTS}/{trust_id}", auth)
         except TrustFailed as error:
             if not isinstance(error.__cause__, keystoneauth1.exceptions.NotFound):
                 raise
@@ -154,16 +163,6 @@ class Trusts:
         own, keystone = sessions.load_own(self._conf)
         url = (own.auth_url or "").rstrip("/").removesuffix("/v3")
         try:
-            return keystone.request(
-                f"{url}/v3/OS-TRUST/trusts{path}", method, auth=auth, **kwargs
-            )
+            return keystone.request(f"{url}/v3/{path}", method, auth=auth, **kwargs)
         except keystoneauth1.exceptions.ClientException as error:
             raise TrustFailed(what=what, reason=error) from error
-
-
-def _roles(context: RequestContext) -> list[dict[str, str]]:
-    """By id where the token says it: names need not be unique."""
-    token = (context.auth_token_info or {}).get("token") or {}
-    return [{"id": role["id"]} for role in token.get("roles") or ()] or [
-        {"name": name} for name in context.roles or ()
-    ]

@@ -118,7 +118,7 @@ def test_without_a_trust_the_operation_goes_on_with_the_callers_token(
     make_world, identity
 ):
     world = prepare(make_world({0: []}), identity)
-    world.context.roles = ["admin"]
+    world.context.auth_token = "of another cloud"
     _, succeeded, _ = world.protect()
     assert succeeded
     context = world.trace.arguments["on_main", 0]["context"]
