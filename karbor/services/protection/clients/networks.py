@@ -116,6 +116,15 @@ class Neutron:
             made = getattr(self._client, f"create_{kind}")({kind.value: dict(fields)})
         return dict(made[kind.value])
 
+    def create_many(self, kind: Kind, fields: Iterable[Mapping[str, Any]]) -> None:
+        """New things by one call: all of them, or none.
+
+        :raises ServiceFailed: when Neutron refuses one of them
+        """
+        body = {kind.plural: [dict(one) for one in fields]}
+        with calling("Neutron", f"create {len(body[kind.plural])} {kind.label}s"):
+            getattr(self._client, f"create_{kind}")(body)
+
     def update(
         self, kind: Kind, thing_id: str, fields: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -153,13 +162,17 @@ class Neutron:
             resource = kind.plural.replace("_", "-")
             self._client.replace_tag(resource, thing_id, {"tags": sorted(tags)})
 
-    def add_interface(self, router_id: str, port_id: str) -> None:
-        """Join a router to the network of a port, by that port.
+    def add_interface(self, router_id: str, **end: str) -> str:
+        """Join a router to a network.
 
+        :param end: ``port_id`` of a port on the network, or ``subnet_id`` for a new
+            port with the subnet's gateway address
+        :returns: the id of the port
         :raises ServiceFailed: when Neutron refuses it
         """
-        with calling("Neutron", f"add port {port_id} to router {router_id}"):
-            self._client.add_interface_router(router_id, {"port_id": port_id})
+        with calling("Neutron", f"join router {router_id} to {_text(end)}"):
+            joined = self._client.add_interface_router(router_id, dict(end))
+        return str(joined["port_id"])
 
     def remove_interface(self, router_id: str, port_id: str) -> bool:
         """Take a router off a network, and delete the port that joined them.
@@ -194,6 +207,10 @@ class Neutron:
 def is_over_quota(error: ServiceFailed) -> bool:
     """Whether Neutron refused because the project has all it may have."""
     return isinstance(error.__cause__, neutron_errors.OverQuotaClient)
+
+
+def _text(end: Mapping[str, str]) -> str:
+    return " ".join(f"{name.removesuffix('_id')} {one}" for name, one in end.items())
 
 
 def _pieces(ids: Iterable[str]) -> Iterator[list[str]]:

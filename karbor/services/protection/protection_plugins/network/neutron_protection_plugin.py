@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Protects Neutron's networks: what they are and all that is on them."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from oslo_config import cfg
+
+from karbor.common import constants
+from karbor.resource import Resource
+from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
+from karbor.services.protection.protection_plugins.network import (
+    network_plugin_schemas as schemas,
+)
+from karbor.services.protection.protection_plugins.network.keep import (
+    CopyOperation,
+    DeleteOperation,
+    VerifyOperation,
+)
+from karbor.services.protection.protection_plugins.network.protect import (
+    ProtectOperation,
+)
+from karbor.services.protection.protection_plugins.network.restore import (
+    RestoreOperation,
+)
+from karbor.services.protection.protection_plugins.network.settings import (
+    NetworkSettings,
+)
+from karbor.services.protection.protection_plugins.network.topology import (
+    Thing,
+    Topology,
+)
+
+if TYPE_CHECKING:
+    from karbor.services.protection.bank_plugin import BankSection
+
+
+class NeutronProtectionPlugin(ProtectionPlugin):
+    """``OS::Neutron::Network``, with subnets, routers, ports and security groups."""
+
+    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
+        super().__init__(config)
+        self._settings = NetworkSettings.from_conf(
+            config if config is not None else cfg.CONF
+        )
+
+    def get_protect_operation(self, resource: Resource) -> Operation:
+        return ProtectOperation(self._settings)
+
+    def get_restore_operation(self, resource: Resource) -> Operation:
+        return RestoreOperation(self._settings)
+
+    def get_verify_operation(self, resource: Resource) -> Operation:
+        return VerifyOperation()
+
+    def get_copy_operation(self, resource: Resource) -> Operation:
+        return CopyOperation()
+
+    def get_delete_operation(self, resource: Resource) -> Operation:
+        return DeleteOperation()
+
+    @classmethod
+    def get_supported_resources_types(cls) -> Sequence[str]:
+        return [constants.NETWORK_RESOURCE_TYPE]
+
+    @classmethod
+    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
+        return schemas.OPTIONS_SCHEMA
+
+    @classmethod
+    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
+        return schemas.RESTORE_SCHEMA
+
+    @classmethod
+    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
+        return schemas.VERIFY_SCHEMA
+
+    @classmethod
+    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
+        return schemas.SAVED_INFO_SCHEMA
+
+    @classmethod
+    def get_saved_info(
+        cls, metadata_store: "BankSection", resource: Resource
+    ) -> dict[str, Any] | None:
+        saved = Topology.find(metadata_store)
+        if saved is None:
+            return None
+        return {
+            "networks": _named(saved.networks),
+            "subnets": _named(saved.subnets, "cidr"),
+            "routers": _named(saved.routers),
+            "ports": _named(saved.ports, "device_owner", "mac_address", "fixed_ips"),
+            "security_groups": _named(saved.security_groups),
+            "floating_ips": [one["floating_ip_address"] for one in saved.floating_ips],
+        }
+
+
+def _named(things: Iterable[Thing], *further: str) -> list[dict[str, Any]]:
+    return [
+        {name: one.get(name) for name in ("id", "name", *further)} for one in things
+    ]

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restoring the ports of a network that belong to no other service."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from karbor.i18n import _
+from karbor.services.protection.clients.networks import (
+    OWNER,
+    SERVER_PREFIX,
+    Kind,
+)
+from karbor.services.protection.protection_plugins.network.restoration.networks import (
+    is_dynamic,
+)
+from karbor.services.protection.protection_plugins.network.restoration.target import (
+    Target,
+)
+from karbor.services.protection.protection_plugins.network.restoration.wishes import (
+    Wish,
+)
+from karbor.services.protection.protection_plugins.network.topology import (
+    Thing,
+    Topology,
+    is_interface,
+    title,
+)
+
+
+def restore_ports(
+    target: Target, topology: Topology, network: Thing, new: Thing
+) -> list[Thing]:
+    """The ports of a network that was protected, on the one that stands for it.
+
+    Whoever restores a server makes its ports; a port of a server that is there stands
+    for itself.
+
+    :returns: all ports of the project on the new network, as they were before
+    :raises ServiceFailed: when Neutron refuses one
+    """
+    mine = {OWNER: target.project_id}
+    there = target.neutron.list(Kind.PORT, network_id=new["id"], **mine)
+    ports = topology.ports_of(network["id"])
+    found = target.match(Kind.PORT, ports, there)
+    for port in ports:
+        thing = found.get(port["id"])
+        if thing is None and is_free(port):
+            thing = _Making(target, topology, port).make(new["id"])
+        if thing is not None:
+            target.new_ids[port["id"]] = thing["id"]
+        elif not is_interface(port) and not port["device_owner"].startswith(
+            SERVER_PREFIX
+        ):
+            target.remarks.add(
+                _("The port %(port)s belonged to %(owner)s, which is to make it anew")
+                % {"port": title(port), "owner": port["device_owner"]}
+            )
+    return there
+
+
+def is_free(port: Thing) -> bool:
+    """Whether a port belongs to the project alone, and to no other service."""
+    return not port["device_owner"]
+
+
+class _Making:
+    """Makes one port anew."""
+
+    def __init__(self, target: Target, topology: Topology, port: Thing) -> None:
+        self._target = target
+        self._port = port
+        self._subnets = {one["id"]: one for one in topology.subnets}
+
+    def make(self, network_id: str) -> Thing:
+        """A port on a network.
+
+        :raises ServiceFailed: when Neutron refuses it
+        """
+        port = self._port
+        fields = {
+            "name": port["name"],
+            "network_id": network_id,
+            "admin_state_up": port["admin_state_up"],
+            "fixed_ips": [{"subnet_id": new} for _end, new in self._ends()],
+        }
+        if port.get("device_id"):
+            fields["device_id"] = port["device_id"]
+        if self._has_security():
+            fields["security_groups"] = self._groups()
+        return self._target.make(Kind.PORT, port, fields, list(self._wishes()))
+
+    def _wishes(self) -> Iterator[Wish]:
+        port = self._port
+        for field, what in (
+            ("extra_dhcp_opts", "its DHCP options"),
+            ("dns_name", "its DNS name"),
+        ):
+            if port.get(field):
+                yield Wish(what, {field: port[field]})
+        vnic_type = port.get("binding:vnic_type") or "normal"
+        if vnic_type != "normal":
+            yield Wish(f"the VNIC type {vnic_type}", {"binding:vnic_type": vnic_type})
+        addresses = [end["ip_address"] for end, _new in self._ends()]
+        if addresses:
+            yield Wish(
+                f"the address {', '.join(addresses)}",
+                {"fixed_ips": list(self._addresses())},
+                tuple(addresses),
+            )
+        mac = port.get("mac_address")
+        if mac:
+            yield Wish(f"the MAC address {mac}", {"mac_address": mac}, (mac,))
+        if not self._has_security():
+            yield Wish(
+                "port security switched off",
+                {"port_security_enabled": False, "security_groups": []},
+            )
+        pairs = port.get("allowed_address_pairs")
+        if pairs:
+            yield Wish("its allowed address pairs", {"allowed_address_pairs": pairs})
+        if port.get("qos_policy_id"):
+            yield Wish("its QoS policy", {"qos_policy_id": port["qos_policy_id"]})
+
+    def _ends(self) -> list[tuple[Thing, str]]:
+        """The port's addresses, with the subnets in which it is to have them."""
+        found = []
+        for end in self._port["fixed_ips"]:
+            new = self._target.new_ids.get(end["subnet_id"])
+            if new is not None:
+                found.append((end, new))
+            else:
+                self._target.remarks.add(
+                    _("The port %(port)s was made without the address %(address)s")
+                    % {"port": title(self._port), "address": end["ip_address"]}
+                )
+        return found
+
+    def _addresses(self) -> Iterator[dict[str, Any]]:
+        for end, new in self._ends():
+            subnet = self._subnets.get(end["subnet_id"], {})
+            # Such an address follows from the MAC address, and nobody may choose it.
+            chosen = {} if is_dynamic(subnet) else {"ip_address": end["ip_address"]}
+            yield {"subnet_id": new, **chosen}
+
+    def _has_security(self) -> bool:
+        return self._port.get("port_security_enabled") is not False
+
+    def _groups(self) -> list[str]:
+        groups = []
+        for group_id in self._port.get("security_groups") or ():
+            new = self._target.new_ids.get(group_id)
+            if new is not None:
+                groups.append(new)
+            else:
+                self._target.remarks.add(
+                    _(
+                        "The port %(port)s was made outside of security group "
+                        "%(group)s, which was not visible when it was protected"
+                    )
+                    % {"port": title(self._port), "group": group_id}
+                )
+        return groups
