@@ -20,6 +20,7 @@ class User:
     password: str
     project_id: str = "11111111111111111111111111111111"
     project_name: str = "demo"
+    other_projects: tuple[tuple[str, str], ...] = ()
     domain: str = "Default"
     roles: tuple[str, ...] = ("member",)
 
@@ -62,6 +63,9 @@ class IdentityServer:
             def do_GET(self) -> None:
                 if self.path.partition("?")[0] == "/v3/auth/tokens":
                     self._answer(*identity.validate(dict(self.headers.items())))
+                    return
+                if self.path == "/v3/auth/projects":
+                    self._do(identity.projects)
                     return
                 version = {
                     "id": "v3.14",
@@ -124,6 +128,12 @@ class IdentityServer:
             trust = asked["auth"].get("scope", {}).get("OS-TRUST:trust")
             if trust is not None:
                 user = self._trustor(user, trust["id"])
+            wanted = asked["auth"].get("scope", {}).get("project", {}).get("id")
+            for project_id, name in user.other_projects:
+                if project_id == wanted:
+                    user = dataclasses.replace(
+                        user, project_id=project_id, project_name=name
+                    )
         except Refused as refusal:
             status = refusal.args[0]
             return status, {"error": {"code": status, "message": "Unauthorized"}}, {}
@@ -131,7 +141,7 @@ class IdentityServer:
         return 201, self._issued[token], {"X-Subject-Token": token}
 
     def issue(self, user: User) -> str:
-        """A token of a user."""
+        """A token of a user, for the user's default project."""
         token = uuid.uuid4().hex
         self.tokens[token] = user
         now = datetime.datetime.now(datetime.UTC)
@@ -177,6 +187,13 @@ class IdentityServer:
             raise Refused(403)
         del self.trusts[trust_id]
         return 204, {}
+
+    def projects(self, token: str | None) -> tuple[int, dict[str, Any]]:
+        """Those that the token's user may enter."""
+        user = self._user_of(token)
+        found = [(user.project_id, user.project_name)] if user.project_id else []
+        found.extend(user.other_projects)
+        return 200, {"projects": [{"id": one, "name": name} for one, name in found]}
 
     def is_valid(self, token: str | None) -> bool:
         """Whether a service would take the token now."""

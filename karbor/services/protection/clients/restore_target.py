@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restoring into another cloud: its token, its catalogue, its project."""
+"""Restoring into another cloud or project: its token, its catalogue, its project."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,9 @@ from oslo_config import cfg
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
+from karbor.services.protection.clients.endpoints import catalog_of
 from karbor.services.protection.clients.renewal import RenewedAuth
-from karbor.services.protection.clients.sessions import CloudSession
+from karbor.services.protection.clients.sessions import CloudSession, service_auth
 
 GROUP = "restore_target"
 
@@ -36,18 +38,58 @@ OPTS: list[cfg.Opt] = [
     ),
 ]
 
-#: What a restore_auth may say beside its type, as keystoneauth1 names it.
-_PASSWORD_FIELDS = (
-    "username",
-    "user_id",
-    "password",
-    "user_domain_id",
-    "user_domain_name",
+_SCOPE = (
     "project_id",
     "project_name",
     "project_domain_id",
     "project_domain_name",
 )
+_USER = ("username", "user_id", "user_domain_id", "user_domain_name")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """One way to log in.
+
+    :param make: a plugin of keystoneauth1, from the URL and the fields
+    :param fields: what a restore_auth of this kind may say beside its type, as
+        keystoneauth1 names it
+    :param needed: of each of these groups it must say one
+    """
+
+    make: type[v3.Auth]
+    fields: tuple[str, ...]
+    needed: tuple[tuple[str, ...], ...]
+
+
+_PASSWORD = _Kind(
+    v3.Password,
+    (*_USER, "password", *_SCOPE),
+    (("username", "user_id"), ("password",)),
+)
+_APPLICATION_CREDENTIAL = _Kind(
+    v3.ApplicationCredential,
+    (
+        *_USER,
+        "application_credential_id",
+        "application_credential_name",
+        "application_credential_secret",
+    ),
+    (
+        ("application_credential_id", "application_credential_name"),
+        ("application_credential_secret",),
+    ),
+)
+_TOKEN = _Kind(v3.Token, ("token", *_SCOPE), (("token",),))
+
+#: By the names that keystoneauth1 has for them, and Karbor 1.x had.
+_KINDS = {
+    "password": _PASSWORD,
+    "v3password": _PASSWORD,
+    "v3applicationcredential": _APPLICATION_CREDENTIAL,
+    "token": _TOKEN,
+    "v3token": _TOKEN,
+}
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -66,13 +108,16 @@ def target_context(
     :param restore_target: the URL of its Keystone, ``http://host/identity/v3``
     :param restore_auth: ``{"type": "password", "username": …, "password": …}``,
         optionally ``project_name`` or ``project_id``, and domains; a domain that is
-        not given is 'Default'. Without a project it is the user's default project.
+        not given is 'Default'. Without a project it is the user's default project, or
+        the only one that the user has. Or an application credential or a token; the
+        last is not renewed.
     :param context: who asked; the request id goes on with the work
     :raises AuthorizationFailure: naming the target and the reason
     """
     register_opts(conf)
     options = conf[GROUP]
-    auth = _password_auth(restore_target, dict(restore_auth or {}))
+    said = dict(restore_auth or {})
+    auth = _auth(restore_target, said)
     own = CloudSession(
         auth,
         verify=False if options.insecure else (options.cafile or True),
@@ -80,10 +125,9 @@ def target_context(
     )
     access = _log_in(restore_target, auth, own)
     if not access.project_id:
-        raise _failure(
-            restore_target,
-            _("the user has no default project: give project_name or project_id"),
-        )
+        said["project_id"] = _only_project(restore_target, own)
+        auth = _auth(restore_target, said)
+        access = _log_in(restore_target, auth, own)
     made = RequestContext(
         user_id=access.user_id,
         project_id=access.project_id,
@@ -98,40 +142,83 @@ def target_context(
         global_request_id=context.global_request_id,
         overwrite=False,
     )
-    made.is_foreign = True
+    made.is_foreign = not _is_home(restore_target, context, conf)
     made.auth_plugin = RenewedAuth(auth, own, made)
     return made
 
 
-def _password_auth(target: str, said: dict[str, Any]) -> v3.Password:
-    kind = said.get("type", "password")
-    if kind != "password":
+def _auth(target: str, said: Mapping[str, Any]) -> v3.Auth:
+    name = said.get("type", "password")
+    if name not in _KINDS:
         raise _failure(
-            target, _("restore_auth has type '%s'; only 'password' is known") % kind
+            target,
+            _("restore_auth has type '%(type)s'; known are %(known)s")
+            % {"type": name, "known": ", ".join(_KINDS)},
         )
-    if not said.get("password") or not (said.get("username") or said.get("user_id")):
-        raise _failure(target, _("restore_auth lacks username or password"))
-    fields = {name: said[name] for name in _PASSWORD_FIELDS if said.get(name)}
-    if "username" in fields and not fields.keys() & {
-        "user_domain_id",
-        "user_domain_name",
-    }:
-        fields["user_domain_name"] = "Default"
-    if "project_name" in fields and not fields.keys() & {
-        "project_domain_id",
-        "project_domain_name",
-    }:
-        fields["project_domain_name"] = "Default"
-    url = target.rstrip("/")
-    return v3.Password(url if url.endswith("/v3") else f"{url}/v3", **fields)
+    kind = _KINDS[name]
+    fields = {field: said[field] for field in kind.fields if said.get(field)}
+    for group in kind.needed:
+        if not fields.keys() & set(group):
+            raise _failure(target, _("restore_auth lacks %s") % " or ".join(group))
+    for thing, what in (("user", "username"), ("project", "project_name")):
+        domains = {f"{thing}_domain_id", f"{thing}_domain_name"}
+        if what in fields and not fields.keys() & domains:
+            fields[f"{thing}_domain_name"] = "Default"
+    return kind.make(f"{_without_version(target)}/v3", **fields)
 
 
-def _log_in(target: str, auth: v3.Password, own: session.Session) -> Any:
+def _only_project(target: str, own: session.Session) -> str:
+    """The project of a user who has no default project.
+
+    :raises AuthorizationFailure: when there is not just one
+    """
+    try:
+        answer = own.get(f"{_without_version(target)}/v3/auth/projects")
+    except keystoneauth1.exceptions.ClientException as error:
+        raise _failure(target, str(error)) from error
+    projects = answer.json()["projects"]
+    if len(projects) == 1:
+        return str(projects[0]["id"])
+    names = ", ".join(sorted(project["name"] for project in projects)) or _("none")
+    raise _failure(
+        target,
+        _(
+            "the user has no default project: give project_name or project_id in "
+            "restore_auth. The user's projects: %s"
+        )
+        % names,
+    )
+
+
+def _is_home(target: str, context: RequestContext, conf: cfg.ConfigOpts) -> bool:
+    """Whether the target is the Keystone of this cloud, and so its services ours.
+
+    Then what is configured for these services holds: endpoints, regions, and Karbor's
+    own token beside the user's.
+    """
+    own = service_auth(conf)
+    endpoints = [
+        endpoint
+        for entry in catalog_of(context)
+        if entry.get("type") == "identity"
+        for endpoint in entry.get("endpoints") or ()
+    ]
+    known = [url for one in endpoints for url in one.values() if isinstance(url, str)]
+    if own is not None and own.auth_url:
+        known.append(own.auth_url)
+    return _without_version(target) in map(_without_version, known)
+
+
+def _without_version(url: str) -> str:
+    return url.rstrip("/").removesuffix("/v3").rstrip("/")
+
+
+def _log_in(target: str, auth: v3.Auth, own: session.Session) -> Any:
     try:
         return auth.get_access(own)
     except keystoneauth1.exceptions.Unauthorized as error:
         raise _failure(
-            target, _("its Keystone refused the user name or password")
+            target, _("its Keystone refused the user name or password, or the secret")
         ) from error
     except keystoneauth1.exceptions.ClientException as error:
         raise _failure(target, str(error)) from error

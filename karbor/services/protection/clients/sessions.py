@@ -133,6 +133,11 @@ class OwnSession(plugin.BaseAuthPlugin):
         self._inner = inner
         self._own = own
 
+    @property
+    def auth_url(self) -> str | None:
+        """The Keystone that they are for."""
+        return self._inner.auth_url
+
     def get_token(self, session: session.Session) -> str | None:
         return self.get_access().auth_token
 

@@ -14,7 +14,21 @@ from karbor.context import SECRET_KEYS, RequestContext
 from karbor.services.protection.clients.renewal import tokens_of
 
 #: Keys of ``restore_auth`` whose values are no secret.
-_PUBLIC_AUTH_KEYS = frozenset({"type", "username"})
+_PUBLIC_AUTH_KEYS = frozenset(
+    {
+        "type",
+        "username",
+        "user_id",
+        "user_domain_id",
+        "user_domain_name",
+        "project_id",
+        "project_name",
+        "project_domain_id",
+        "project_domain_name",
+        "application_credential_id",
+        "application_credential_name",
+    }
+)
 
 #: A reason that a person reads is cut after so many characters; the search for
 #: passwords looks at so many.

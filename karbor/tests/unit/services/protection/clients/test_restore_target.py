@@ -2,6 +2,7 @@
 """Logging in to the cloud that a restore names."""
 
 import logging
+import time
 
 import pytest
 from oslo_config import cfg
@@ -9,6 +10,7 @@ from oslo_config import cfg
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
+from karbor.services.protection.clients.renewal import renew
 from karbor.services.protection.clients.restore_target import target_context
 from karbor.tests.fakes.identity import IdentityServer, User, catalog_entry
 from karbor.tests.fakes.web import Answer, WebServer
@@ -103,8 +105,45 @@ def test_a_keystone_that_is_not_there_is_named(context, conf):
 
 
 def test_an_unknown_type_is_refused(identity, context, conf):
-    message = refused(identity.url, auth(type="token"), context, conf)
-    assert "'token'" in message
+    message = refused(identity.url, auth(type="kerberos"), context, conf)
+    assert "'kerberos'" in message
+    assert "v3applicationcredential" in message
+
+
+def test_an_application_credential_enters_its_own_project(identity, context, conf):
+    identity.application_credentials["app", SECRET] = identity.users[0]
+    said = {
+        "type": "v3applicationcredential",
+        "application_credential_id": "app",
+        "application_credential_secret": SECRET,
+    }
+    made = target_context(identity.url, said, context, conf)
+    assert made.project_id == identity.users[0].project_id
+    assert identity.tokens[made.auth_token] is identity.users[0]
+
+
+def test_a_wrong_secret_of_an_application_credential_is_not_told(
+    identity, context, conf
+):
+    said = {
+        "type": "v3applicationcredential",
+        "application_credential_id": "app",
+        "application_credential_secret": SECRET,
+    }
+    assert "or the secret" in refused(identity.url, said, context, conf)
+
+
+def test_a_token_enters(identity, context, conf):
+    said = {"type": "token", "token": identity.issue(identity.users[0])}
+    made = target_context(identity.url, said, context, conf)
+    assert identity.tokens[made.auth_token] is identity.users[0]
+
+
+def test_where_to_log_in_is_the_target_alone(identity, context, conf):
+    """What a restore_auth says beyond the credentials counts for nothing."""
+    said = auth(auth_url="http://192.0.2.1/v3", trust_id="x", reauthenticate=False)
+    made = target_context(identity.url, said, context, conf)
+    assert made.auth_token in identity.tokens
 
 
 @pytest.mark.parametrize("lacking", ["username", "password"])
@@ -116,7 +155,37 @@ def test_incomplete_credentials_are_refused(identity, context, conf, lacking):
 
 def test_a_user_without_a_project_is_told_to_name_one(identity, context, conf):
     identity.users[0].project_id = ""
-    assert "project_name" in refused(identity.url, auth(), context, conf)
+    message = refused(identity.url, auth(), context, conf)
+    assert "project_name" in message
+    assert "The user's projects: none" in message
+
+
+def test_a_user_with_one_project_enters_that(identity, context, conf):
+    """The client of Karbor 1.x can name a user and a password only."""
+    identity.users[0].project_id = ""
+    identity.users[0].other_projects = (("1" * 32, "only"),)
+    made = target_context(identity.url, auth(), context, conf)
+    assert (made.project_id, made.project_name) == ("1" * 32, "only")
+    made.auth_plugin.invalidate()
+    assert identity.tokens[made.auth_plugin.get_token()].project_id == "1" * 32
+
+
+def test_a_user_with_more_projects_is_told_which(identity, context, conf):
+    identity.users[0].project_id = ""
+    identity.users[0].other_projects = (("1" * 32, "one"), ("2" * 32, "two"))
+    assert "one, two" in refused(identity.url, auth(), context, conf)
+
+
+def test_its_token_is_renewed_for_as_long_as_the_restore_goes_on(
+    identity, context, conf
+):
+    identity.token_life = 1
+    made = target_context(identity.url, auth(), context, conf)
+    first = made.auth_token
+    time.sleep(1.1)
+    renew(made)
+    assert made.auth_token != first
+    assert identity.is_valid(made.auth_token)
 
 
 def test_nothing_secret_is_logged(identity, context, conf, caplog):
@@ -145,6 +214,45 @@ def test_clients_use_the_other_clouds_endpoint_and_only_its_token(
     (request,) = web.requests
     assert request.headers["X-Auth-Token"] == there.auth_token
     assert "X-Service-Token" not in request.headers
+
+
+SERVICE_AUTH = """
+[service_auth]
+auth_type = password
+auth_url = {url}
+username = karbor
+password = service-secret
+user_domain_name = Default
+project_name = service
+project_domain_name = Default
+
+[glance_client]
+glance_endpoint = {glance}
+"""
+
+
+@pytest.mark.parametrize("is_said_by", ["[service_auth]", "the catalogue"])
+def test_another_project_of_the_same_cloud_is_reached_as_configured(
+    identity, context, tmp_path, is_said_by
+):
+    """A configured endpoint and Karbor's own token belong to this cloud's services."""
+    identity.users.append(User("karbor", "service-secret", project_name="service"))
+    with (
+        WebServer(lambda request: Answer(body=b'{"images": []}')).running() as web,
+        IdentityServer(identity.users, []).running() as other,
+    ):
+        keystone = identity if is_said_by == "[service_auth]" else other
+        context.service_catalog = [catalog_entry("identity", "keystone", identity.url)]
+        path = tmp_path / "karbor.conf"
+        path.write_text(SERVICE_AUTH.format(url=keystone.url, glance=web.url))
+        conf = cfg.ConfigOpts()
+        conf([], default_config_files=[str(path)])
+        there = target_context(identity.url.removesuffix("/v3"), auth(), context, conf)
+        client = ClientFactory.create_client("glance", there, conf)
+        assert list(client.images.list()) == []
+    (request,) = web.requests
+    assert request.headers["X-Auth-Token"] == there.auth_token
+    assert request.headers["X-Service-Token"] in keystone.tokens
 
 
 def _with_endpoint(conf, url):
