@@ -5,6 +5,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from oslo_utils import units
+
 #: Among a volume's metadata, but set by Cinder itself.
 _CINDERS_OWN = frozenset({"attached_mode", "readonly"})
 
@@ -46,6 +48,11 @@ class VolumeDescription:
     def size(self) -> int:
         """GiB."""
         return int(self.fields["size"])
+
+    @property
+    def bytes(self) -> int:
+        """The same in bytes."""
+        return self.size * units.Gi
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ from karbor.services.protection.waiting.until import (
 OPTS: tuple[cfg.Opt, ...] = (
     cfg.FloatOpt(
         "poll_interval",
-        default=15.0,
+        default=5.0,
         min=0.01,
         help="Seconds between two looks at most at what Cinder is doing; the first "
         "looks follow each other faster, see [waiting] first_interval.",

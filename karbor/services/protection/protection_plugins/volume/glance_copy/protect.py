@@ -5,8 +5,6 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from oslo_utils import units
-
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
@@ -161,9 +159,8 @@ class _Copying:
 
     def run(self, saved: SavedVolume) -> Waits:
         """Copy, or go on where an earlier run was."""
-        size = saved.described.size * units.Gi
         if self._progress is not None:
-            self._progress.expect(size)
+            self._progress.expect(saved.described.bytes)
         if saved.data is None:
             image = yield from self._image(saved)
             data = CheckedData(SavedImage.of(image), self._images.download(image["id"]))
@@ -172,7 +169,7 @@ class _Copying:
                 self._section
             )
         elif self._progress is not None:
-            self._progress.advance(size)
+            self._progress.advance(saved.described.bytes)
         yield from self.clean_up()
 
     def clean_up(self) -> Waits:

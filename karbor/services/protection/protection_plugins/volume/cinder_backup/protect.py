@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Protecting a volume by a backup in Cinder."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from karbor import exception
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.volume import temporary
+from karbor.services.protection.protection_plugins.volume.description import (
+    VolumeDescription,
+)
+from karbor.services.protection.protection_plugins.volume.kept.keep import take_back
+from karbor.services.protection.protection_plugins.volume.kept.keeping import (
+    BACKUP,
+    MARK,
+    Marked,
+    SavedVolume,
+    protect_notes,
+)
+from karbor.services.protection.protection_plugins.volume.readiness import free_volume
+from karbor.services.protection.protection_plugins.volume.settings import (
+    VolumeCloud,
+    VolumeSettings,
+)
+from karbor.services.protection.protection_plugins.volume.snapshotting import (
+    TemporarySnapshot,
+)
+from karbor.services.protection.waiting.until import Waits
+
+
+class ProtectOperation(Operation):
+    """A snapshot when preparing, and later a backup of it; or of the volume itself.
+
+    :param from_snapshot: whether the data is that of the moment when preparing, and
+        the volume can be used meanwhile
+    """
+
+    def __init__(self, settings: VolumeSettings, *, from_snapshot: bool) -> None:
+        self._settings = settings
+        self._from_snapshot = from_snapshot
+
+    def on_prepare_finish(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        with _failing(resource):
+            cloud = self._settings.cloud(context)
+            volume = yield from free_volume(cloud, resource)
+            SavedVolume(VolumeDescription.of(volume)).save(section, BACKUP)
+            if self._from_snapshot:
+                snapshot = TemporarySnapshot(cloud, protect_notes(section))
+                yield from snapshot.make(resource)
+            elif volume["status"] == "in-use" and not parameters.get("force"):
+                raise exception.ProtectableResourceInvalidStatus(
+                    id=resource.id,
+                    type=resource.type,
+                    status=_(
+                        "'in-use'. Say force in the plan's parameters to back it up "
+                        "while it changes, or set [%s] backup_from_snapshot"
+                    )
+                    % self._settings.group,
+                )
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        progress = kwargs.get("progress")
+        with _failing(resource):
+            saved = SavedVolume.find(section, BACKUP)
+            if saved is None:
+                raise exception.ProtectableResourceNotFound(
+                    id=resource.id,
+                    type=resource.type,
+                    reason=_("it was not prepared; on_prepare_finish runs first"),
+                )
+            if progress is not None:
+                progress.expect(saved.described.bytes)
+            cloud = self._settings.cloud(context)
+            notes = protect_notes(section)
+            snapshot = TemporarySnapshot(cloud, notes)
+            if saved.kept_id is None:
+                source = {}
+                if self._from_snapshot:
+                    source = snapshot.get(resource)
+                else:
+                    yield from free_volume(cloud, resource)
+                name = parameters.get("backup_name") or f"karbor-{checkpoint.id}"
+                made = temporary.find_or_make(
+                    notes,
+                    MARK,
+                    Marked(cloud.backups, resource.id),
+                    lambda mark: cloud.backups.create(
+                        resource.id,
+                        name,
+                        metadata={MARK: mark},
+                        **_request(cloud, resource, parameters, source),
+                    ),
+                )
+                backup = yield cloud.until_copied(
+                    cloud.backups, made["id"], "available", pending=("creating",)
+                )
+                details = {
+                    "name": backup["name"],
+                    "description": backup["description"],
+                    "container": backup["container"],
+                    "is_incremental": backup["is_incremental"],
+                }
+                SavedVolume(saved.described, backup["id"], details).save(
+                    section, BACKUP
+                )
+            notes.forget(MARK)
+            yield from snapshot.clean_up()
+            if progress is not None:
+                progress.advance(saved.described.bytes)
+
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        cloud = self._settings.cloud(context)
+        snapshot = TemporarySnapshot(cloud, protect_notes(section))
+        try:
+            yield from take_back(cloud, BACKUP, section, resource.id)
+        except temporary.LeftBehind as error:
+            yield from snapshot.clean_up()
+            raise error
+        yield from snapshot.clean_up()
+        section.delete_all()
+
+
+def _request(
+    cloud: VolumeCloud,
+    resource: Resource,
+    parameters: dict[str, Any],
+    snapshot: dict[str, Any],
+) -> dict[str, Any]:
+    """What Cinder is asked for, beside the name."""
+    mode = parameters.get("backup_mode") or "full"
+    if mode == "auto":
+        incremental = _has_base(cloud, resource, snapshot)
+    else:
+        incremental = mode == "incremental"
+    return {
+        "description": parameters.get("description"),
+        "container": parameters.get("container"),
+        "availability_zone": parameters.get("availability_zone"),
+        "incremental": incremental,
+        "force": bool(parameters.get("force")),
+        "snapshot_id": snapshot.get("id"),
+    }
+
+
+def _has_base(cloud: VolumeCloud, resource: Resource, snapshot: dict[str, Any]) -> bool:
+    """Whether Cinder has a backup that an incremental one could build on.
+
+    Of a snapshot's backup the base is one of older data.
+    """
+    latest = snapshot.get("created_at")
+    return any(
+        backup["status"] == "available"
+        and (latest is None or str(backup["data_timestamp"]) < latest)
+        for backup in cloud.backups.list(volume_id=resource.id)
+    )
+
+
+def _failing(resource: Resource) -> AbstractContextManager[None]:
+    return failing(exception.CreateResourceFailed, BACKUP.title, resource)
