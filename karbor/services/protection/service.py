@@ -96,6 +96,7 @@ class ProtectionService:
         self.providers = ProviderRegistry(conf)
         self.protectables = ProtectableRegistry(conf)
         self._collection = BackgroundCollection(self.providers)
+        self._watcher = Watcher.from_conf(conf)
         self._runner = OperationRunner(
             conf,
             Environment(
@@ -104,7 +105,7 @@ class ProtectionService:
                 database=self.database,
                 conf=conf,
                 note_deleted=self._collection.note_deleted,
-                watcher=Watcher.from_conf(conf),
+                watcher=self._watcher,
             ),
         )
         self._endpoint = ProtectionManager(
@@ -172,6 +173,7 @@ class ProtectionService:
             LOG.warning(
                 "Operations were left running: %s", ", ".join(self._runner.running())
             )
+        self._watcher.close()
         if self._periodic is not None:
             self._periodic.stop()
             if not self._periodic.wait(_CLOSE_TIME):

@@ -229,7 +229,7 @@ class LiveOperation:
         with self._lock:
             if self._stop_reason is None:
                 self._stop_reason = reason
-            waits, self._waits = self._waits, set()
+            waits = list(self._waits)
         for wait in waits:
             wait.cancel()
 

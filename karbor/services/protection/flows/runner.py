@@ -215,7 +215,6 @@ class OperationRunner:
         self.delegations.close()
         if not left:
             self._hooks.shutdown(wait=False)
-            self._house.watcher.close()
         return len(left) == 0 and len(running) == len(known)
 
     @staticmethod

@@ -111,7 +111,9 @@ class ResourceWork:
         try:
             until = course.advance(awaited)
         except WaitCancelled:
-            # Not its own failure; on_revert takes back what it has begun.
+            # Not its own failure; on_revert takes back what it has begun. Whoever
+            # cancelled the wait, the operation must not end as if all were done.
+            live.stop("what its hooks wait for is no longer looked at")
             return True
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises
             reason = f"{self.resource}: {hook}: {live.scrub(error)}"
