@@ -3,7 +3,7 @@
 
 import pytest
 
-from karbor.tests.fakes.web import Answer, WebServer
+from karbor.tests.fakes.listing.glance import EveryImage
 from karbor.tests.rabbit.client import Caller
 from karbor.tests.rabbit.daemon import Site
 from karbor.tests.servers.rabbitmq import RabbitMQ
@@ -17,14 +17,8 @@ def rabbitmq():
 
 @pytest.fixture(scope="session")
 def glance():
-    """A Glance without images."""
-
-    def answer(request):
-        if request.path.split("?")[0] == "/v2/images":
-            return Answer(body=b'{"images": []}')
-        return Answer(status=404)
-
-    with WebServer(answer).running() as server:
+    """A Glance that has whatever image a plan names, and no project's own."""
+    with EveryImage().running() as server:
         yield server
 
 

@@ -16,6 +16,8 @@ from karbor.services.protection import protectable_plugin, protection_plugin
 
 FOLDER_VARIABLE = "KARBOR_TEST_GATES"
 GATED = "OS::Test::Gated"
+#: The id at which the service of gated resources hangs up.
+UNREACHABLE = "x"
 LEAF = "OS::Test::Leaf"
 
 #: So that a test that fails leaves no work standing for ever.
@@ -112,7 +114,9 @@ class GatedProtectablePlugin(protectable_plugin.ProtectablePlugin):
         return []
 
     def show_resource(self, context, resource_id, parameters=None):
-        raise OSError("the service of gated resources hung up")
+        if resource_id == UNREACHABLE:
+            raise OSError("the service of gated resources hung up")
+        return resource.Resource(self.get_resource_type(), resource_id, None)
 
     def get_dependent_resources(self, context, parent_resource):
         return []

@@ -161,7 +161,7 @@ def test_what_is_private_is_no_method(shared_caller, method):
         (
             exception.ListProtectableResourceFailed,
             "show_protectable_instance",
-            {"protectable_type": gate.GATED, "protectable_id": "x"},
+            {"protectable_type": gate.GATED, "protectable_id": gate.UNREACHABLE},
         ),
         (
             exception.ProtectableResourceNotFound,

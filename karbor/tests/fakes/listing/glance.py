@@ -5,7 +5,7 @@ import urllib.parse
 from typing import Any
 
 from karbor.services.protection.clients import glance as glance_client
-from karbor.tests.fakes.listing.service import ListingService, Question
+from karbor.tests.fakes.listing.service import ListingService, Question, Thing
 
 
 class GlanceLists(ListingService):
@@ -40,3 +40,24 @@ class GlanceLists(ListingService):
             query["marker"] = page[self.page - 1]["id"]
             said["next"] = "/v2/images?" + urllib.parse.urlencode(query)
         return said
+
+
+class EveryImage(ListingService):
+    """Has an image for whatever id is asked, and none in the list of a project.
+
+    For plans that name images which nobody made.
+    """
+
+    client = glance_client
+
+    def answer(self, question: Question) -> Any:
+        if question.path != "images":
+            return _image(question.path)
+        if question.get("os_hidden") == "true" or not question.get("id"):
+            return {"images": []}
+        ids = (question.get("id") or "").removeprefix("in:").split(",")
+        return {"images": [_image(image_id) for image_id in ids]}
+
+
+def _image(image_id: str) -> Thing:
+    return {"id": image_id, "name": None, "status": "active", "owner": None}

@@ -18,6 +18,7 @@ from karbor.context import RequestContext
 from karbor.db import migration
 from karbor.services.protection import manager, messages, service
 from karbor.services.protection.rpcapi import ProtectionAPI
+from karbor.tests.fakes.listing.glance import EveryImage
 
 SAMPLES = json.loads(
     (pathlib.Path(karbor.tests.__file__).parent / "rpc-samples.json").read_text()
@@ -88,10 +89,14 @@ def caller(tmp_path_factory):
     config.init(["--config-file", str(base / "karbor.conf")], "test", conf)
     migration.sync(conf)
     transport = rpc.get_transport(conf, "fake://")
-    running = service.ProtectionService(conf, transport)
-    running.start()
-    yield Caller(ProtectionAPI(conf, transport), running)
-    running.stop()
+    with EveryImage().running() as glance:
+        glance.configure(conf)
+        running = service.ProtectionService(conf, transport)
+        running.start()
+        yield Caller(ProtectionAPI(conf, transport), running)
+        running.stop()
+    conf.clear_override("glance_endpoint", "glance_client")
+    conf.clear_override("retries", "glance_client")
     conf.reset()
 
 
@@ -144,11 +149,6 @@ def test_every_captured_message_is_answered_as_it_was(caller):
     ],
 )
 def test_captured_questions_about_the_project_are_answered(caller, name):
-    if name == "list_protectable_dependents":
-        # The project's images are in Glance, and none is configured here.
-        with pytest.raises(exception.ListProtectableResourceFailed, match="Glance"):
-            caller.send(name, **sample(name))
-        return
     assert caller.send(name, **sample(name)) == SAMPLES[name]["result"]
 
 
@@ -332,7 +332,7 @@ def test_a_source_with_a_finished_copy_is_not_copied_again(caller):
 
 def test_the_call_returns_before_the_graph_of_ten_thousand_resources_is_built(caller):
     resources = [
-        {"type": "OS::Cinder::Volume", "id": f"volume-{number}", "name": "v"}
+        {"type": "OS::Glance::Image", "id": f"image-{number}", "name": "i"}
         for number in range(10_000)
     ]
     plan = {**PLAN, "id": str(uuid.uuid4()), "resources": resources}
