@@ -208,6 +208,8 @@ class ProviderRegistry:
         self._lock = threading.RLock()
         self._providers: dict[str, Provider] = {}
         self._retired: list[Provider] = []
+        #: Those that are whole but for a bank that was away.
+        self._waiting: list[Provider] = []
         self._failures: list[ProviderFailure] = []
         self._started = False
 
@@ -229,12 +231,26 @@ class ProviderRegistry:
     def start(self) -> None:
         """Take each provider's lease, and keep it.
 
-        A provider whose lease cannot be taken is taken out and is among the failures.
+        A provider whose lease cannot be taken is taken out and is among the failures
+        until :meth:`start_waiting` succeeds.
         """
         with self._lock:
             self._started = True
             for provider in list(self._providers.values()):
                 self._start(provider)
+
+    def start_waiting(self) -> None:
+        """Take the leases that could not be taken before: a bank may be back."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+            for provider in waiting:
+                before = self._failures
+                path = provider.file.path
+                self._failures = [f for f in before if f.path != path]
+                self._providers = {**self._providers, provider.id: provider}
+                self._start(provider)
+                if provider.id in self._providers:
+                    LOG.info("The bank of provider %s is back", provider.id)
 
     def stop(self) -> None:
         """Give all leases back."""
@@ -243,6 +259,7 @@ class ProviderRegistry:
             for provider in [*self._providers.values(), *self._retired]:
                 provider.lease.stop()
             self._retired = []
+            self._waiting = []
 
     def reload(self) -> None:
         """Read all files anew.
@@ -259,6 +276,7 @@ class ProviderRegistry:
             gone = [p for p in before.values() if loaded.get(p.id) is not p]
             fresh = [p for p in loaded.values() if before.get(p.id) is not p]
             self._providers = loaded
+            self._waiting = []
             if self._started:
                 self._retired.extend(gone)
                 for provider in fresh:
@@ -396,6 +414,7 @@ class ProviderRegistry:
             )
             LOG.error("%s", failure)
             self._failures.append(failure)
+            self._waiting.append(provider)
             providers = dict(self._providers)
             del providers[provider.id]
             self._providers = providers

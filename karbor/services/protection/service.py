@@ -209,6 +209,7 @@ class ProtectionService:
             self._listen()
 
     def _sweep(self) -> None:
+        self.providers.start_waiting()
         self.providers.release_retired(self._runner.is_using)
         self._sweeper.sweep()
         self._reaper.reap()

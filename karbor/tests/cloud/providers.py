@@ -21,9 +21,9 @@ _NOOP = "karbor-noop-protection-plugin"
 _NAMESPACE = uuid.UUID("5d3c1f0e-2d5f-4c57-8f5e-3c1d8a6b9b7e")
 
 _LEASE = """\
-lease_expire_window = 20
-lease_renew_window = 5
-lease_validity_window = 5
+lease_expire_window = 120
+lease_renew_window = 40
+lease_validity_window = 20
 """
 
 

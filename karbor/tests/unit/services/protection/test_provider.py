@@ -401,6 +401,30 @@ def test_a_lease_that_cannot_be_taken_is_told(registry, write):
     assert "the store is read-only" in failure.reason
 
 
+def test_a_provider_whose_bank_was_away_is_there_when_the_bank_is_back(
+    registry, write, monkeypatch
+):
+    write()
+    registry.load()
+    lease = type(registry.get(ID).lease)
+    away = exception.AcquireLeaseFailed(reason="the store is away")
+
+    def fail(self):
+        raise away
+
+    with monkeypatch.context() as during:
+        during.setattr(lease, "start", fail)
+        registry.start()
+        registry.start_waiting()
+        assert registry.find(ID) is None
+        assert len(registry.failures) == 1
+    registry.start_waiting()
+
+    assert registry.get(ID).lease.is_valid()
+    assert registry.failures == []
+    registry.stop()
+
+
 def test_a_draft_four_schema_of_a_1_x_plugin_loads(registry, write):
     write(replace={"= test-image": "= test-draft-four"})
     registry.load()
