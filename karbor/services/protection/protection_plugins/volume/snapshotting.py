@@ -4,6 +4,8 @@
 from collections.abc import Generator
 from typing import Any
 
+from oslo_log import log as logging
+
 from karbor import exception
 from karbor.i18n import _
 from karbor.resource import Resource
@@ -11,6 +13,8 @@ from karbor.services.protection.protection_plugins.resumable import Notes
 from karbor.services.protection.protection_plugins.volume import temporary
 from karbor.services.protection.protection_plugins.volume.settings import VolumeCloud
 from karbor.services.protection.waiting.until import Until, Waits
+
+LOG = logging.getLogger(__name__)
 
 _NOTE = "snapshot"
 
@@ -45,6 +49,7 @@ class TemporarySnapshot:
         yield self._cloud.until(
             snapshots, made["id"], "available", pending=("creating",)
         )
+        LOG.info("Volume %s has its temporary snapshot %s.", resource.id, made["id"])
 
     def get(self, resource: Resource) -> dict[str, Any]:
         """What :meth:`make` made.

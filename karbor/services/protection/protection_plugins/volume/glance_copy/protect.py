@@ -5,6 +5,8 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from oslo_log import log as logging
+
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
@@ -37,6 +39,8 @@ from karbor.services.protection.waiting.until import Until, Waits
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
+
+LOG = logging.getLogger(__name__)
 
 _VOLUME, _IMAGE = "volume", "image"
 
@@ -163,6 +167,7 @@ class _Copying:
             self._progress.expect(saved.described.bytes)
         if saved.data is None:
             image = yield from self._image(saved)
+            LOG.info("The data of volume %s goes to the bank.", self._resource.id)
             data = CheckedData(SavedImage.of(image), self._images.download(image["id"]))
             self._section.write_stream(DATA, data, progress=self._progress)
             saved.with_data(image["size"], data.hash_algo, data.hash_value).save(
