@@ -34,10 +34,7 @@ def bring_up(settings: Settings, wanted: list[Process] | None = None) -> None:
     if wanted is not None:
         _start(processes, wanted)
         return
-    since = datetime.datetime.now(datetime.UTC)
-    if _all_up(settings, processes):
-        # Their heartbeats may be some seconds old.
-        since -= datetime.timedelta(minutes=1)
+    since = _trusted_heartbeats(settings, processes)
     databases = Databases(settings)
     databases.create_folder()
     infrastructure = services.infrastructure(settings)
@@ -48,7 +45,7 @@ def bring_up(settings: Settings, wanted: list[Process] | None = None) -> None:
     else:
         _start_first(settings, processes, databases)
     _write_facts(settings)
-    image_id = _in_venv(settings, "contents", since.strftime("%Y-%m-%dT%H:%M:%S"))
+    image_id = _in_venv(settings, "contents", since)
     if not databases.are_complete():
         databases.add_datastore(image_id)
         databases.complete()
@@ -78,8 +75,11 @@ def _start(processes: Processes, wanted: list[Process]) -> None:
         processes.wait(process)
 
 
-def _all_up(settings: Settings, processes: Processes) -> bool:
-    return all(map(processes.is_up, services.all_processes(settings)))
+def _trusted_heartbeats(settings: Settings, processes: Processes) -> str:
+    """Since when heartbeats show that a service runs: for a new one, from now on."""
+    if all(processes.is_running(one.name) for one in services.others(settings)):
+        return ""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _in_venv(settings: Settings, module: str, *arguments: str) -> str:
