@@ -3,6 +3,8 @@
 
 import dataclasses
 import json
+import os
+import subprocess
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +17,16 @@ from keystoneauth1.identity import v3
 from openstack.connection import Connection
 
 #: What ``tools/cloud/up`` writes into the cloud's folder.
-FACTS = "cloud.json"
+_FACTS = "cloud.json"
+
+_TOOLS = Path(__file__).resolve().parents[3] / "tools" / "cloud"
 
 
 @dataclasses.dataclass(frozen=True)
 class Cloud:
     """Where a cloud's services are, and how its administrator gets in.
 
+    :ivar base: the folder of all that it is
     :ivar password: of ``admin``, and of every user that the cloud came with
     :ivar transport_url: of its RabbitMQ, for oslo.messaging
     :ivar database_url: of its MariaDB as root, without a database; ends with ``/``
@@ -30,6 +35,7 @@ class Cloud:
     :ivar programs: the folder of OpenStack's executables
     """
 
+    base: Path
     auth_url: str
     region: str
     password: str
@@ -45,9 +51,21 @@ class Cloud:
 
         :raises FileNotFoundError: when none was ever started there
         """
-        facts = json.loads((base / FACTS).read_text())
+        facts = json.loads((base / _FACTS).read_text())
         paths = {name: Path(facts[name]) for name in ("volumes", "programs")}
-        return cls(**{**facts, **paths})
+        return cls(**{**facts, **paths, "base": base})
+
+    def stop(self, *names: str) -> None:
+        """Stop processes of it, as ``tools/cloud/status`` names them."""
+        run_tool(self.base, "down", *names)
+
+    def start(self, *names: str, token_seconds: int | None = None) -> None:
+        """Start processes of it, and wait until they listen.
+
+        :param token_seconds: how long tokens live from when Keystone was started
+        """
+        option = ("--token-seconds", str(token_seconds)) if token_seconds else ()
+        run_tool(self.base, "up", *option, *names)
 
     def connect(self, user: str, password: str, project: str) -> Connection:
         """A connection of a user to all services, in the default domain."""
@@ -74,3 +92,30 @@ class Cloud:
             with engine.begin() as connection:
                 connection.exec_driver_sql(f"DROP DATABASE {name}")
             engine.dispose()
+
+
+def run_tool(base: Path, command: str, *arguments: str) -> None:
+    """Run an executable of ``tools/cloud`` for the cloud of a folder.
+
+    :raises AssertionError: with what it prints, when it fails
+    """
+    ended = _run_tool(base, command, *arguments)
+    assert ended.returncode == 0, f"tools/cloud/{command}: {ended.stdout}"
+
+
+def is_up(base: Path) -> bool:
+    """Whether all of a folder's cloud is up."""
+    return _run_tool(base, "status").returncode == 0
+
+
+def _run_tool(
+    base: Path, command: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [_TOOLS / command, *arguments],
+        env={**os.environ, "KARBOR_CLOUD": str(base)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from karbor.tests.cloud.cloud import Cloud
+from karbor.tests.cloud.cloud import Cloud, is_up, run_tool
 from karbor.tests.cloud.project import Project
 from karbor.tests.cloud.providers import VOLUME_PLUGINS, installed_choices, provider_id
 from karbor.tests.cloud.service import KarborService
@@ -16,11 +16,27 @@ from karbor.tests.cloud.service import KarborService
 #: The folder of a cloud that runs, for work by hand; it is left running.
 BY_HAND = "KARBOR_CLOUD"
 
+#: Seconds for one test, the first one with the start of the cloud.
+_PATIENCE = 1200
+
 
 @pytest.fixture(scope="session")
 def cloud():
-    """The cloud that ``KARBOR_CLOUD`` names."""
-    return Cloud.at(Path(os.environ[BY_HAND]))
+    """The cloud that ``KARBOR_CLOUD`` names, else one that is started afresh."""
+    if BY_HAND in os.environ:
+        yield Cloud.at(Path(os.environ[BY_HAND]).resolve())
+        return
+    top = Path(__file__).resolve().parents[3]
+    base = Path(os.environ.get("KARBOR_CACHE", top / ".karbor")) / "cloud"
+    if is_up(base):
+        pytest.fail(f"A cloud runs in {base}: set {BY_HAND} to that, or stop it.")
+    run_tool(base, "down", "--wipe")
+    try:
+        run_tool(base, "up")
+        yield Cloud.at(base)
+    finally:
+        # Its logs stay.
+        run_tool(base, "down")
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +93,9 @@ def provider():
 def pytest_configure(config):
     # openstacksdk warns of its own calls.
     config.addinivalue_line("filterwarnings", "ignore::PendingDeprecationWarning")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(_PATIENCE))
