@@ -17,7 +17,11 @@ from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,
 )
-from karbor.services.protection.protectable_plugins.listing import Listing, Thing
+from karbor.services.protection.protectable_plugins.listing import (
+    Listing,
+    Thing,
+    one_by_one,
+)
 
 #: https://docs.openstack.org/api-ref/database/#instance-status
 #: SHUTDOWN is in neither set: an instance that is being deleted has it, and one whose
@@ -69,8 +73,7 @@ class _Trove:
         self._instances = instances
 
     def get_many(self, ids: Iterable[str]) -> dict[str, Thing]:
-        found = {instance_id: self._instances.get(instance_id) for instance_id in ids}
-        return {name: one for name, one in found.items() if one is not None}
+        return one_by_one(self._instances.get, ids)
 
     def of_project(self, project_id: str, *, all_tenants: bool) -> list[Thing]:
         if not all_tenants:

@@ -15,7 +15,11 @@ from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,
 )
-from karbor.services.protection.protectable_plugins.listing import Listing, Thing
+from karbor.services.protection.protectable_plugins.listing import (
+    Listing,
+    Thing,
+    one_by_one,
+)
 from karbor.services.protection.protectable_plugins.server_listing import servers_of
 
 LOG = logging.getLogger(__name__)
@@ -89,8 +93,7 @@ class _Glance:
         wanted = list(ids)
         if len(wanted) > 1:
             return self._images.by_ids(wanted)
-        found = {image_id: self._images.get(image_id) for image_id in wanted}
-        return {name: image for name, image in found.items() if image is not None}
+        return one_by_one(self._images.get, wanted)
 
     def of_project(self, project_id: str, *, all_tenants: bool) -> list[Thing]:
         return list(self._images.owned_by(project_id))

@@ -26,6 +26,14 @@ class Source(Protocol):
         """All things of a project, which is another than the caller's or not."""
 
 
+def one_by_one(
+    get: Callable[[str], Thing | None], ids: Iterable[str]
+) -> dict[str, Thing]:
+    """Those of the things that exist, by their ids; one question for each."""
+    found = {thing_id: get(thing_id) for thing_id in ids}
+    return {thing_id: thing for thing_id, thing in found.items() if thing is not None}
+
+
 class Listing:
     """The things of one kind, each asked for once.
 

@@ -14,7 +14,11 @@ from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,
 )
-from karbor.services.protection.protectable_plugins.listing import Listing, Thing
+from karbor.services.protection.protectable_plugins.listing import (
+    Listing,
+    Thing,
+    one_by_one,
+)
 
 #: https://docs.openstack.org/api-ref/shared-file-system/#shares
 STATES = States(
@@ -75,8 +79,7 @@ class _Manila:
         self._shares = shares
 
     def get_many(self, ids: Iterable[str]) -> dict[str, Thing]:
-        found = {share_id: self._shares.get(share_id) for share_id in ids}
-        return {name: share for name, share in found.items() if share is not None}
+        return one_by_one(self._shares.get, ids)
 
     def of_project(self, project_id: str, *, all_tenants: bool) -> list[Thing]:
         query: dict[str, Any] = {"is_public": False}

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds volumes: those of a project, and those that its servers have attached."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients import cinder_volumes
 from karbor.services.protection.clients.nova_servers import volume_ids_of
+from karbor.services.protection.clients.volumes import OWNER, VERSION, Volumes
 from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,
 )
-from karbor.services.protection.protectable_plugins.listing import Listing, Thing
+from karbor.services.protection.protectable_plugins.listing import (
+    Listing,
+    Thing,
+    one_by_one,
+)
 from karbor.services.protection.protectable_plugins.server_listing import servers_of
 
 #: https://docs.openstack.org/api-ref/block-storage/v3/#volumes-volumes
@@ -28,6 +32,7 @@ STATES = States(
             "extending",
             "in-use",
             "reserved",
+            "restoring-backup",
             "retyping",
             "uploading",
         }
@@ -53,8 +58,10 @@ class VolumeProtectablePlugin(ListedProtectablePlugin):
     states = STATES
 
     def _open(self, context: RequestContext) -> Listing:
-        client = ClientFactory.create_client("cinder", context, self._configuration)
-        return Listing(context, cinder_volumes.Volumes(client), cinder_volumes.OWNER)
+        client = ClientFactory.create_client(
+            "cinder", context, self._configuration, version=VERSION
+        )
+        return Listing(context, _Cinder(Volumes(client, context)), OWNER)
 
     def _extra_info(self, thing: Thing) -> dict[str, Any] | None:
         zone = thing.get("availability_zone")
@@ -76,3 +83,21 @@ class VolumeProtectablePlugin(ListedProtectablePlugin):
         if volume is None:
             return Resource(self.resource_type, volume_id, None)
         return self._resource(volume)
+
+
+class _Cinder:
+    """The volumes of a Cinder as a listing asks for them."""
+
+    few = Volumes.few
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+
+    def get_many(self, ids: Iterable[str]) -> dict[str, Thing]:
+        return one_by_one(self._volumes.get, ids)
+
+    def of_project(self, project_id: str, *, all_tenants: bool) -> list[Thing]:
+        # To a caller who is no admin Cinder gives the caller's own in either case.
+        if all_tenants:
+            return self._volumes.list(all_tenants=1, project_id=project_id)
+        return self._volumes.list()
