@@ -31,6 +31,8 @@ _RENEW_BEFORE = 120
 
 #: Seconds to wait for Keystone where ``[service_auth] timeout`` does not say.
 _KEYSTONE_TIMEOUT = 60
+_CONNECT_TIMEOUT = 10.0
+_KEYSTONE_RETRIES = 3
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -48,6 +50,7 @@ class CloudSession(session.Session):
     :param timeouts: seconds to wait for a connection, and for the next bytes
     :param retries: further tries; see :class:`Repetition`
     :param retry_interval: seconds before the first of them, at most
+    :param more: for keystoneauth1's session
     """
 
     def __init__(
@@ -55,11 +58,12 @@ class CloudSession(session.Session):
         auth: plugin.BaseAuthPlugin,
         *,
         verify: bool | str = True,
-        timeouts: tuple[float, float] = (10.0, 600.0),
+        timeouts: tuple[float, float] = (_CONNECT_TIMEOUT, 600.0),
         retries: int = 0,
         retry_interval: float = 1.0,
+        **more: Any,
     ) -> None:
-        super().__init__(auth=auth, verify=verify, app_name="karbor")
+        super().__init__(auth=auth, verify=verify, app_name="karbor", **more)
         self._timeouts = timeouts
         self._repetition = Repetition(retries, retry_interval)
 
@@ -231,9 +235,6 @@ def load_own(
             raise ValueError(
                 f"auth_type '{conf[_section(conf)].auth_type}' logs in to no Keystone"
             )
-        own = loading.load_session_from_conf_options(
-            conf, GROUP, timeout=conf[GROUP].timeout or _KEYSTONE_TIMEOUT
-        )
     except (
         keystoneauth1.exceptions.AuthPluginException,
         TypeError,
@@ -244,6 +245,19 @@ def load_own(
             _("The credentials in [%(group)s] cannot be used: %(reason)s")
             % {"group": GROUP, "reason": error}
         ) from error
+    options = conf[GROUP]
+    timeout = options.timeout or _KEYSTONE_TIMEOUT
+    own = CloudSession(
+        made,
+        verify=False if options.insecure else (options.cafile or True),
+        cert=(options.certfile, options.keyfile)
+        if options.certfile and options.keyfile
+        else options.certfile,
+        timeouts=(min(timeout, _CONNECT_TIMEOUT), timeout),
+        retries=_KEYSTONE_RETRIES,
+        collect_timing=options.collect_timing,
+        split_loggers=options.split_loggers,
+    )
     return made, own
 
 
