@@ -75,6 +75,11 @@ class Compute(Servers):
         with calling("Nova", f"{action} server {server_id}"):
             self._client.client.post(f"{_path(server_id)}/action", body={action: None})
 
+    def delete_metadata(self, server_id: str, key: str) -> None:
+        """Take an entry out of the metadata of a server."""
+        with calling("Nova", f"delete the metadata '{key}' of server {server_id}"):
+            self._client.client.delete(f"{_path(server_id)}/metadata/{_quoted(key)}")
+
     def delete_with_server(self, server_id: str, volume_id: str) -> None:
         """Let a volume be deleted when its server is."""
         path = f"{_path(server_id)}/os-volume_attachments/{volume_id}"

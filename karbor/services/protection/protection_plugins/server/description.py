@@ -11,7 +11,7 @@ from karbor.services.protection.protection_plugins.server.saved_server import (
 )
 from karbor.services.protection.protection_plugins.server.settings import Cloud
 
-#: The key in the metadata of a restored server that tells which restore made it.
+#: The key in the metadata of a server that is being restored, with a token.
 MADE_BY = "karbor_restore"
 
 #: What is kept, and how Nova calls it. It tells user data and the root device to

@@ -15,8 +15,9 @@ from karbor.services.protection.clients.networks import Kind
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import Note, Notes
 from karbor.services.protection.protection_plugins.server.choices import Choices
+from karbor.services.protection.protection_plugins.server.description import MADE_BY
 from karbor.services.protection.protection_plugins.server.floating import (
     FloatingAddresses,
 )
@@ -48,9 +49,10 @@ _NOTE = "server"
 class RestoreOperation(Operation):
     """Makes the server when all that it needs is restored.
 
-    It carries a token in its metadata that the bank notes first, so a second run finds
-    what the first one made, and a revert knows what to delete. A server that is
-    complete when another resource's failure reverts the restore is kept.
+    Until it is complete it carries a token in its metadata that the bank notes first,
+    so a second run finds what the first one made, and a revert knows what to delete.
+    Then the note has its id. A server that is complete when another resource's failure
+    reverts the restore is kept.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -136,18 +138,22 @@ class _Restoration:
         :returns: the new server's id, and what a person should know about it
         """
         note = self._notes.find(_NOTE)
-        server = None if note is None else find_made(self._cloud, note.token)
         if note is not None and note.finished:
+            server = self._cloud.compute.get(note.token)
             if server is not None:
+                self._seal(server)
                 return server["id"], self._remarks
             # Somebody has deleted it since.
             note = self._notes.renew(_NOTE)
+        server = None if note is None else find_made(self._cloud, note.token)
         note = note or self._notes.take(_NOTE)
         if server is None:
             server = self._make(note.token)
         server = yield self._cloud.until(server["id"], "active", passing=("build",))
         self._complete(server, note.token)
-        self._notes.finish(note)
+        # From here on it is found by its id, and can do without the token.
+        self._notes.finish(Note(_NOTE, server["id"]))
+        self._seal(server)
         LOG.info("Restored server %s as %s.", self._saved.server_id, server["id"])
         return server["id"], self._remarks
 
@@ -183,8 +189,14 @@ class _Restoration:
             if port["name"] == port_name(token, index):
                 name = self._saved.ports[index]["name"]
                 self._cloud.neutron.update(Kind.PORT, port["id"], {"name": name})
+
+    def _seal(self, server: dict[str, Any]) -> None:
+        """Take the token off, and lock a server that was locked."""
+        compute = self._cloud.compute
+        if MADE_BY in server["metadata"]:
+            compute.delete_metadata(server["id"], MADE_BY)
         if self._saved.fields.get("locked") and not server["locked"]:
-            compute.act(server_id, "lock")
+            compute.act(server["id"], "lock")
 
     def _check_volume(
         self,
