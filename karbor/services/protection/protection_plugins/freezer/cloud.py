@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The volumes, servers and images of a caller that Freezer reads and makes."""
+
+import functools
+from collections.abc import Collection, Generator
+from typing import Any
+
+from karbor.context import RequestContext
+from karbor.services.protection.client_factory import ClientFactory
+from karbor.services.protection.clients import compute, volumes
+from karbor.services.protection.clients.compute import Compute, ServerThings
+from karbor.services.protection.clients.faults import calling
+from karbor.services.protection.clients.glance_images import Images
+from karbor.services.protection.clients.volumes import Snapshots, Volumes
+from karbor.services.protection.protection_plugins.freezer.settings import (
+    GROUP,
+    FreezerSettings,
+)
+from karbor.services.protection.waiting.until import (
+    Things,
+    Until,
+    until_gone,
+    until_status,
+)
+
+
+class Cloud:
+    """Clients for one caller, each made when it is first needed."""
+
+    def __init__(self, settings: FreezerSettings, context: RequestContext) -> None:
+        self._settings = settings
+        self._context = context
+
+    @property
+    def project_id(self) -> str:
+        """The caller's project."""
+        return str(self._context.project_id)
+
+    @functools.cached_property
+    def volumes(self) -> Volumes:
+        """The volumes that the caller sees."""
+        return Volumes(self._cinder, self._context)
+
+    @functools.cached_property
+    def snapshots(self) -> Snapshots:
+        """The volume snapshots that the caller sees."""
+        return Snapshots(self._cinder, self._context)
+
+    @functools.cached_property
+    def compute(self) -> Compute:
+        """The servers that the caller sees."""
+        return Compute(self._nova)
+
+    @functools.cached_property
+    def images(self) -> Images:
+        """The images that the caller sees."""
+        return Images(self._client("glance"))
+
+    def servers(self) -> list[dict[str, Any]]:
+        """All servers of the project."""
+        return self.compute.of_project(self.project_id, all_tenants=False)
+
+    def images_named(self, prefix: str) -> dict[str, str]:
+        """The names of the project's images that begin so, by id."""
+        return {
+            image["id"]: image["name"]
+            for image in self.images.owned_by(self.project_id)
+            if (image.get("name") or "").startswith(prefix)
+        }
+
+    def servers_from(self, images: Collection[str]) -> list[dict[str, Any]]:
+        """The project's servers that were booted from one of some images."""
+        if not images:
+            return []
+        return [one for one in self.servers() if image_of(one) in images]
+
+    def rename_server(self, server_id: str, name: str) -> None:
+        """Give a server another name.
+
+        :raises ServiceFailed: when Nova refuses it
+        """
+        with calling("Nova", f"rename server {server_id} to '{name}'"):
+            self._nova.servers.update(server_id, name=name)
+
+    def until_volume(self, volume_id: str) -> Until:
+        """The wait for a volume that is being made."""
+        return self._until(
+            self.volumes, volume_id, "available", ("creating", "downloading")
+        )
+
+    def until_server(self, server_id: str) -> Until:
+        """The wait for a server that is being made."""
+        things = ServerThings(self.compute, self._context)
+        return self._until(things, server_id, "active", ("build",))
+
+    def delete_left(self, mark: str) -> Generator[Until, Any, None]:
+        """Delete all whose name begins with a mark, and servers booted from such.
+
+        What uses another thing goes before it.
+
+        :raises KarborException: when a service refuses, or something does not go
+        """
+        images = self.images_named(mark)
+        servers = [one["id"] for one in self.servers_from(images)]
+        for server_id in servers:
+            self.compute.delete(server_id)
+        things: Things = ServerThings(self.compute, self._context)
+        for server_id in servers:
+            yield self._until_gone(things, server_id)
+        for kind in (self.volumes, self.snapshots):
+            left = [
+                one["id"]
+                for one in kind.list()
+                if (one.get("name") or "").startswith(mark)
+            ]
+            for thing_id in left:
+                kind.delete(thing_id)
+            for thing_id in left:
+                yield self._until_gone(kind, thing_id)
+        for image_id in images:
+            self.images.delete(image_id)
+
+    @functools.cached_property
+    def _cinder(self) -> Any:
+        return self._client("cinder", version=volumes.VERSION)
+
+    @functools.cached_property
+    def _nova(self) -> Any:
+        return self._client("nova", version=compute.VERSION)
+
+    def _client(self, service: str, **kwargs: Any) -> Any:
+        return ClientFactory.create_client(
+            service, self._context, self._settings.conf, **kwargs
+        )
+
+    def _until(
+        self, things: Things, name: str, status: str, pending: Collection[str]
+    ) -> Until:
+        return until_status(
+            things,
+            name,
+            status,
+            pending=pending,
+            timeout=self._settings.status_timeout,
+            interval=self._settings.poll_interval,
+            hint=_HINT,
+        )
+
+    def _until_gone(self, things: Things, name: str) -> Until:
+        return until_gone(
+            things,
+            name,
+            timeout=self._settings.status_timeout,
+            interval=self._settings.poll_interval,
+            hint=_HINT,
+        )
+
+
+def image_of(server: dict[str, Any]) -> str | None:
+    """The id of the image that a server was booted from."""
+    image = server.get("image")
+    return image["id"] if image else None
+
+
+_HINT = f"Raise [{GROUP}] status_timeout where that takes longer"

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running one Freezer job to its end, however often the hook is begun again."""
+
+import zlib
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from karbor import exception
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.services.protection.client_factory import ClientFactory
+from karbor.services.protection.clients.freezer_jobs import (
+    RUNNING,
+    SUCCESS,
+    WAITING,
+    Jobs,
+    JobThings,
+)
+from karbor.services.protection.protection_plugins.freezer.settings import (
+    GROUP,
+    FreezerSettings,
+)
+from karbor.services.protection.waiting.until import Thing, Until, Verdict
+
+
+def mark_of(token: str) -> str:
+    """What carries a note's token in Freezer, and in what its jobs make."""
+    return f"karbor-{token}"
+
+
+class JobRunner:
+    """Makes, watches and removes the jobs of one caller."""
+
+    def __init__(self, settings: FreezerSettings, context: RequestContext) -> None:
+        self._settings = settings
+        self._context = context
+        client = ClientFactory.create_client("freezer", context, settings.conf)
+        self._jobs = Jobs(client)
+        self._things = JobThings(self._jobs, context)
+
+    def choose_scheduler(self, resource_id: str, preferred: str | None = None) -> str:
+        """The client id of the scheduler for a resource's jobs; the same each time.
+
+        :param preferred: the one that made the backup, if it is still there
+        :raises InvalidInput: when none is registered
+        """
+        if self._settings.scheduler_client_id:
+            return self._settings.scheduler_client_id
+        found = self._jobs.schedulers()
+        if preferred in found:
+            return str(preferred)
+        if not found:
+            raise exception.InvalidInput(
+                reason=_(
+                    "no freezer-scheduler is registered for user %(user)s in project "
+                    "%(project)s. Freezer runs a user's jobs only by a scheduler that "
+                    "was started with the same user's credentials: start one"
+                )
+                % {
+                    "user": self._context.user_id,
+                    "project": self._context.project_id,
+                }
+            )
+        return found[zlib.crc32(resource_id.encode()) % len(found)]
+
+    def run(
+        self,
+        token: str,
+        description: str | None,
+        client_id: str,
+        actions: Sequence[Mapping[str, Any]],
+    ) -> Generator[Until, Any, None]:
+        """Run the job that carries a token, or go on watching it.
+
+        :raises KarborException: when Freezer refuses it, nobody runs it, or it fails
+        """
+        job = self._jobs.marked(mark_of(token))
+        if job is None:
+            text = f"{description} [{mark_of(token)}]" if description else None
+            job_id = self._jobs.create(text or mark_of(token), client_id, actions)
+            self._jobs.start(job_id)
+        else:
+            job_id = job["job_id"]
+            if self._things.status_of(job) == WAITING:
+                self._jobs.start(job_id)
+        yield self._until(
+            job_id,
+            _is_taken,
+            _("taken by a scheduler"),
+            self._settings.pickup_timeout,
+            f"See whether freezer-scheduler '{client_id}' runs, with the credentials "
+            f"of the user for whom Karbor acts; else raise [{GROUP}] pickup_timeout",
+        )
+        yield self._until(
+            job_id,
+            _is_good,
+            "'success'",
+            self._settings.job_timeout,
+            f"Raise [{GROUP}] job_timeout where Freezer takes longer",
+        )
+
+    def remove(self, token: str) -> Generator[Until, Any, None]:
+        """End and delete the job that carries a token, with its actions.
+
+        :raises KarborException: when it does not end, or Freezer refuses
+        """
+        job = self._jobs.marked(mark_of(token))
+        if job is None:
+            return
+        if self._things.status_of(job) in RUNNING:
+            self._jobs.abort(job["job_id"])
+            # Schedulers often let a job go on to its end all the same.
+            yield self._until(
+                job["job_id"],
+                _is_over,
+                _("ended"),
+                self._settings.job_timeout,
+                "It is still there, and goes on: delete it when it has ended",
+            )
+        self._jobs.delete(job)
+
+    def _until(
+        self, job_id: str, judge: Any, goal: str, timeout: float, hint: str
+    ) -> Until:
+        return Until(
+            things=self._things,
+            id=job_id,
+            judge=judge,
+            goal=goal,
+            timeout=timeout,
+            interval=self._settings.poll_interval,
+            hint=hint,
+        )
+
+
+def _is_taken(status: str | None, job: Thing | None) -> Verdict:
+    if status is None:
+        return Verdict.FAILED
+    return Verdict.NOT_YET if status == WAITING else Verdict.READY
+
+
+def _is_good(status: str | None, job: Thing | None) -> Verdict:
+    if status == SUCCESS:
+        return Verdict.READY
+    is_on_the_way = status in RUNNING or status == WAITING
+    return Verdict.NOT_YET if is_on_the_way else Verdict.FAILED
+
+
+def _is_over(status: str | None, job: Thing | None) -> Verdict:
+    return Verdict.NOT_YET if status in RUNNING else Verdict.READY

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Restoring by Freezer: one job that makes a volume or servers anew."""
+
+from collections.abc import Generator
+from typing import Any
+
+from oslo_log import log as logging
+
+from karbor import exception
+from karbor.common import constants
+from karbor.context import RequestContext
+from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.freezer.actions import (
+    prefix_of,
+    restore_actions,
+)
+from karbor.services.protection.protection_plugins.freezer.cloud import Cloud
+from karbor.services.protection.protection_plugins.freezer.jobs import (
+    JobRunner,
+    mark_of,
+)
+from karbor.services.protection.protection_plugins.freezer.protect import (
+    NAME,
+    NOTE,
+    is_covered,
+)
+from karbor.services.protection.protection_plugins.freezer.saved_backup import (
+    SavedBackup,
+)
+from karbor.services.protection.protection_plugins.freezer.settings import (
+    FreezerSettings,
+)
+from karbor.services.protection.protection_plugins.freezer.targets import KINDS
+from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.waiting.until import Until
+
+LOG = logging.getLogger(__name__)
+
+
+class RestoreOperation(Operation):
+    """Finds what the job has made by its marks, and names it at the end.
+
+    What is whole when another resource's failure reverts the restore is kept, with
+    its name; the restore's record says so.
+    """
+
+    def __init__(self, settings: FreezerSettings) -> None:
+        self._settings = settings
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Generator[Until, Any, None]:
+        if is_covered(checkpoint, resource):
+            return
+        record = kwargs.get("restore")
+        report(record, resource, constants.RESOURCE_STATUS_RESTORING)
+        section = checkpoint.get_resource_bank_section(resource.id)
+        with failing(exception.RestoreResourceFailed, NAME, resource, record):
+            saved = SavedBackup.load(section)
+            made = {}
+            if saved.targets:
+                made = yield from self._make(section, saved, resource, context, record)
+        kwargs["new_resources"].update(made)
+        for target in saved.targets:
+            kind = KINDS[target.kind]
+            if target.id != resource.id:
+                of_project = Resource(kind.resource_type, target.id, target.name)
+                report(record, of_project, constants.RESOURCE_STATUS_AVAILABLE)
+        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE)
+
+    def on_complete(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Generator[Until, Any, None]:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        record = kwargs.get("restore")
+        with failing(exception.RestoreResourceFailed, NAME, resource, record):
+            yield from self._finish(
+                section, context, parameters, record, kwargs["new_resources"]
+            )
+
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> Generator[Until, Any, None]:
+        section = checkpoint.get_resource_bank_section(resource.id)
+        record = kwargs.get("restore")
+        new_resources = kwargs.get("new_resources", {})
+        notes = _notes(section, record)
+        note = notes.find(NOTE)
+        if note is None:
+            return
+        if note.finished:
+            yield from self._finish(section, context, parameters, record, new_resources)
+            return
+        yield from JobRunner(self._settings, context).remove(note.token)
+        yield from Cloud(self._settings, context).delete_left(mark_of(note.token))
+        LOG.info("Deleted what a failed restore of %s had made.", resource.id)
+        notes.forget(NOTE)
+
+    def _make(
+        self,
+        section: Any,
+        saved: SavedBackup,
+        resource: Resource,
+        context: RequestContext,
+        record: Any,
+    ) -> Generator[Until, Any, dict[str, str]]:
+        """Run the job.
+
+        :returns: the new ids by the original ones
+        """
+        notes = _notes(section, record)
+        note = notes.take(NOTE)
+        mark = mark_of(note.token)
+        runner = JobRunner(self._settings, context)
+        yield from runner.run(
+            note.token,
+            None,
+            runner.choose_scheduler(resource.id, preferred=saved.client_id),
+            restore_actions(self._settings, saved, mark),
+        )
+        cloud = Cloud(self._settings, context)
+        made = {}
+        for index, target in enumerate(saved.targets):
+            kind = KINDS[target.kind]
+            new_id = kind.restored(cloud, target, prefix_of(mark, index))
+            if new_id is None:
+                raise exception.InvalidInput(
+                    reason=_(
+                        "Freezer's job was a success, and yet there is nothing in "
+                        "place of '%(name)s' (%(id)s) in this project. See whether "
+                        "the freezer-scheduler works in the same project"
+                    )
+                    % {"name": target.name, "id": target.id}
+                )
+            yield kind.until_ready(cloud, new_id)
+            made[target.id] = new_id
+        notes.finish(note)
+        return made
+
+    def _finish(
+        self,
+        section: Any,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        record: Any,
+        new_resources: dict[str, str],
+    ) -> Generator[Until, Any, None]:
+        """Name what was made, and remove the job."""
+        notes = _notes(section, record)
+        note = notes.find(NOTE)
+        if note is None:
+            return
+        cloud = Cloud(self._settings, context)
+        for target in SavedBackup.load(section).targets:
+            new_id = new_resources.get(target.id)
+            if new_id is not None:
+                name = parameters.get("restore_name") or target.name
+                KINDS[target.kind].finish(cloud, target, new_id, name)
+        yield from JobRunner(self._settings, context).remove(note.token)
+        notes.forget(NOTE)
+
+
+def _notes(section: Any, record: Any) -> Notes:
+    return Notes(section, str(record.id) if record is not None else "restore")
