@@ -238,7 +238,7 @@ class LiveOperation:
 
         :returns: see :meth:`Watcher.watch`
         """
-        future = self.house.watcher.watch(until)
+        future = self.house.watcher.watch(until, self)
         future.add_done_callback(self._waits.discard)
         with self._lock:
             if self._stop_reason is None:

@@ -156,7 +156,7 @@ class ResourceWork:
         else:
             if until is None:
                 return None
-            future = self.live.house.watcher.watch(until)
+            future = self.live.house.watcher.watch(until, self.live)
             return Suspended(future, functools.partial(self._go_back, course, future))
         self._log_failure(REVERT, trace)
         return None

@@ -54,6 +54,7 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
 class _Wait:
     until: Until
     deadline: float
+    owner: object
     future: futures.Future = dataclasses.field(default_factory=futures.Future)
 
 
@@ -61,7 +62,7 @@ class _Wait:
 class _Watch:
     """The waits for things of one kind, and when to look next."""
 
-    things: Things
+    key: Hashable
     interval: float
     due: float
     waits: list[_Wait] = dataclasses.field(default_factory=list)
@@ -102,14 +103,16 @@ class Watcher:
         group = conf[GROUP]
         return cls(group.first_interval, group.parallel_lists)
 
-    def watch(self, until: Until) -> futures.Future:
+    def watch(self, until: Until, owner: object = None) -> futures.Future:
         """Begin to wait; returns at once.
 
+        :param owner: whose right to look this is, such as an operation. That may end
+            before the waits of others for things of the same kind do
         :returns: a future of the thing, or of :class:`WaitFailed`. Cancelling it ends
             the wait. Its callbacks run in a thread of the watcher and must be short.
         """
         now = self._clock()
-        wait = _Wait(until, now + until.timeout)
+        wait = _Wait(until, now + until.timeout, owner)
         with self._changed:
             if self._is_closed:
                 wait.future.cancel()
@@ -117,10 +120,8 @@ class Watcher:
             self._start()
             watch = self._watches.get(until.things.key)
             if watch is None:
-                watch = _Watch(until.things, self._first_interval, now)
-                self._watches[until.things.key] = watch
-            # The newest has the freshest credentials.
-            watch.things = until.things
+                watch = _Watch(until.things.key, self._first_interval, now)
+                self._watches[watch.key] = watch
             watch.waits.append(wait)
             watch.interval = self._first_interval
             watch.due = now + self._first_interval
@@ -163,10 +164,9 @@ class Watcher:
 
     def _look(self, watch: _Watch) -> None:
         with self._changed:
-            things = watch.things
             waits = [wait for wait in watch.waits if not wait.future.done()]
         try:
-            outcomes = self._outcomes(things, waits)
+            outcomes = self._outcomes(waits)
         except Exception as error:  # noqa: BLE001 - whatever a plugin's listing raises
             outcomes = {wait: _unseen(wait.until, error) for wait in waits}
         with self._changed:
@@ -188,7 +188,7 @@ class Watcher:
 
     def _plan_next(self, watch: _Watch, is_news: bool) -> None:
         if not watch.waits:
-            self._watches.pop(watch.things.key, None)
+            self._watches.pop(watch.key, None)
             return
         longest = min(wait.until.interval for wait in watch.waits)
         grown = self._first_interval if is_news else watch.interval * _GROWTH
@@ -197,17 +197,22 @@ class Watcher:
         now = self._clock()
         watch.due = max(now, min(now + watch.interval, nearest))
 
-    def _outcomes(
-        self, things: Things, waits: list[_Wait]
-    ) -> dict[_Wait, Thing | Exception | None]:
+    def _outcomes(self, waits: list[_Wait]) -> dict[_Wait, Thing | Exception | None]:
         """What became of the waits that are over."""
         if not waits:
             return {}
+        # The newest has the freshest credentials.
+        owner, things = waits[-1].owner, waits[-1].until.things
         try:
             found = things.find(sorted({wait.until.id for wait in waits}))
         except exception.KarborException as error:
             if not error.retryable:
-                return {wait: _unseen(wait.until, error) for wait in waits}
+                # Others may look yet: this owner may have lost its right meanwhile.
+                return {
+                    wait: _unseen(wait.until, error)
+                    for wait in waits
+                    if wait.owner is owner
+                }
             LOG.info(
                 "Looking at every %s failed, and is repeated: %s", things.kind, error
             )

@@ -220,3 +220,35 @@ def test_closing_ends_all_waits(watcher):
 
     assert future.cancelled()
     assert watcher.watch(ready(things, "a")).cancelled()
+
+
+def test_who_may_not_look_any_more_ends_no_wait_of_others(watcher):
+    """An operation's credentials end with it; others wait for things of that kind."""
+    gone, lasting = FakeThings(), FakeThings()
+    lasting.states["a"] = "making"
+    gone.error = ServiceFailed(
+        service="Cinder", action="list volumes", reason="401", status=401
+    )
+    one = watcher.watch(ready(lasting, "a"), "an operation that goes on")
+    other = watcher.watch(ready(gone, "b"), "an operation that has just ended")
+
+    with pytest.raises(WaitFailed, match="401"):
+        other.result(30)
+    lasting.states["a"] = "ready"
+
+    assert one.result(30)["id"] == "a"
+
+
+def test_the_credentials_are_those_of_somebody_who_still_waits(watcher):
+    ended, lasting = FakeThings(), FakeThings()
+    lasting.states["a"] = ended.states["b"] = "making"
+    one = watcher.watch(ready(lasting, "a"), "an operation that goes on")
+    watcher.watch(ready(ended, "b"), "an operation that ends").cancel()
+    asked, until = len(ended.asked), time.monotonic() + 30
+    while len(lasting.asked) < 3:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    lasting.states["a"] = "ready"
+
+    assert one.result(30)["id"] == "a"
+    assert len(ended.asked) <= asked + 1, "more than the look that was under way"
