@@ -38,7 +38,7 @@ SERVER_PREFIX = "compute:"
 
 
 class Kind(enum.StrEnum):
-    """A kind of thing, as the API names one; ``plural`` and ``label`` for many."""
+    """A kind of thing, as the API names one."""
 
     NETWORK = "network"
     SUBNET = "subnet"
@@ -52,8 +52,13 @@ class Kind(enum.StrEnum):
 
     @property
     def plural(self) -> str:
-        """As the API names a list."""
+        """As the API names many of them."""
         return f"{self.value}s"
+
+    @property
+    def path(self) -> str:
+        """Where the API has them."""
+        return "/" + self.plural.replace("_", "-")
 
     @property
     def label(self) -> str:
@@ -81,9 +86,11 @@ class Neutron:
             at most :data:`IDS_PER_QUERY` of them
         :raises ServiceFailed: when Neutron cannot be asked
         """
-        lister = getattr(self._client, f"list_{kind.plural}")
         with calling("Neutron", f"list {kind.label}s"):
-            return list(lister(limit=self._page_size, **filters)[kind.plural])
+            found = self._client.list(
+                kind.plural, kind.path, limit=self._page_size, **filters
+            )
+        return list(found[kind.plural])
 
     def by_ids(
         self, kind: Kind, ids: Iterable[str], *, field: str = "id"
@@ -113,7 +120,7 @@ class Neutron:
         name = fields.get("name")
         action = f"create {kind.label} '{name}'" if name else f"create a {kind.label}"
         with calling("Neutron", action):
-            made = getattr(self._client, f"create_{kind}")({kind.value: dict(fields)})
+            made = self._client.post(kind.path, body={kind.value: dict(fields)})
         return dict(made[kind.value])
 
     def create_many(self, kind: Kind, fields: Iterable[Mapping[str, Any]]) -> None:
@@ -123,7 +130,7 @@ class Neutron:
         """
         body = {kind.plural: [dict(one) for one in fields]}
         with calling("Neutron", f"create {len(body[kind.plural])} {kind.label}s"):
-            getattr(self._client, f"create_{kind}")(body)
+            self._client.post(kind.path, body=body)
 
     def update(
         self, kind: Kind, thing_id: str, fields: Mapping[str, Any]
@@ -132,9 +139,9 @@ class Neutron:
 
         :raises ServiceFailed: when Neutron refuses it
         """
-        change = getattr(self._client, f"update_{kind}")
+        body = {kind.value: dict(fields)}
         with calling("Neutron", f"change {kind.label} {thing_id}"):
-            changed = change(thing_id, {kind.value: dict(fields)})
+            changed = self._client.put(f"{kind.path}/{thing_id}", body=body)
         return dict(changed[kind.value])
 
     def delete(self, kind: Kind, thing_id: str) -> bool:
@@ -145,7 +152,7 @@ class Neutron:
         """
         try:
             with calling("Neutron", f"delete {kind.label} {thing_id}"):
-                getattr(self._client, f"delete_{kind}")(thing_id)
+                self._client.delete(f"{kind.path}/{thing_id}")
         except ServiceFailed as error:
             if error.is_missing:
                 return False
@@ -158,9 +165,8 @@ class Neutron:
         :raises ServiceFailed: when Neutron refuses it
         """
         with calling("Neutron", f"tag {kind.label} {thing_id}"):
-            # The API puts dashes where the kind has underscores.
-            resource = kind.plural.replace("_", "-")
-            self._client.replace_tag(resource, thing_id, {"tags": sorted(tags)})
+            body = {"tags": sorted(tags)}
+            self._client.put(f"{kind.path}/{thing_id}/tags", body=body)
 
     def add_interface(self, router_id: str, **end: str) -> str:
         """Join a router to a network.
