@@ -103,12 +103,13 @@ class _Manila:
     def _read(self, project_id: str, query: dict[str, Any]) -> list[Thing] | None:
         """The shares from all pages; None when one was deleted while they were read.
 
-        Manila pages by numbers, so a share that goes moves all after it, one of them
-        out of sight. It also gives fewer than a page where shares have replicas, or
-        where it is set to. So each page begins with the last share of the page before.
+        Manila pages by numbers, so a share that goes moves all after it, and would move
+        one of them out of sight: where it can, a page begins with the last share of
+        the page before. How many it gives says nothing: Manila may be set to give
+        fewer, and a share takes a place for each of its replicas.
         """
         found: dict[str, Thing] = {}
-        offset = 0
+        offset, begins_known = 0, False
         while True:
             # Made anew for each page: manilaclient takes keys out of it.
             wanted = {**query, "limit": PAGE_SIZE, "offset": offset}
@@ -117,10 +118,10 @@ class _Manila:
                     detailed=True, search_opts=wanted, sort_key="id", sort_dir="asc"
                 )
             shares = [dict(share.to_dict()) for share in page]
-            if offset and (not shares or shares[0]["id"] not in found):
+            if begins_known and (not shares or shares[0]["id"] not in found):
                 return None
-            known = len(found)
-            found.update((share["id"], share) for share in shares)
-            if len(found) == known:
+            if not shares:
                 return list(found.values())
-            offset = max(offset + len(shares) - 1, 1)
+            found.update((share["id"], share) for share in shares)
+            begins_known = len(shares) > 1
+            offset += len(shares) - 1 if begins_known else 1

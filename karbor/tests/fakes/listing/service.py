@@ -21,8 +21,12 @@ Thing = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A request as a service without Keystone reads it."""
+    """A request as a service without Keystone reads it.
 
+    :param path: the last part of ``whole_path``
+    """
+
+    whole_path: str
     path: str
     query: dict[str, list[str]]
     user: str
@@ -34,6 +38,7 @@ class Question:
         token = request.headers.get("X-Auth-Token", "")
         user, _colon, project = token.rpartition(":")
         return cls(
+            url.path,
             urllib.parse.unquote(url.path.rpartition("/")[2]),
             urllib.parse.parse_qs(url.query),
             user,
@@ -113,7 +118,8 @@ class ListingService:
 
     def _answer(self, request: Request) -> Answer:
         if self.failure is not None:
-            return Answer(self.failure)
+            fault = {"fault": {"code": self.failure, "message": "it is broken"}}
+            return Answer(self.failure, json.dumps(fault).encode())
         said = self.answer(Question.of(request))
         if said is None:
             return Answer(404, json.dumps({"error": {"message": "no such"}}).encode())
