@@ -26,6 +26,14 @@ QUIET_LIBRARIES = (
     "keystoneauth=WARN",
     "keystonemiddleware=INFO",
     "urllib3.connectionpool=WARN",
+    "cinderclient=INFO",
+    "freezerclient=INFO",
+    "glanceclient=INFO",
+    "manilaclient=INFO",
+    "neutronclient=INFO",
+    "novaclient=INFO",
+    "swiftclient=WARN",
+    "troveclient=INFO",
 )
 
 OPTS = [
