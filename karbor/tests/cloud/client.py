@@ -9,7 +9,7 @@ from karbor.tests.functional.karbor_client import KarborClient
 from karbor.tests.rabbit.daemon import wait_until
 
 #: Seconds for one operation, the machine being busy with a cloud.
-PATIENCE = 240
+PATIENCE = 600
 
 
 class CloudKarbor(KarborClient):
