@@ -2,9 +2,10 @@
 """Contexts whose token is renewed for as long as the work goes on."""
 
 import collections
+from typing import Any
 
 import keystoneauth1.exceptions
-from keystoneauth1 import identity, session
+from keystoneauth1 import identity, plugin, session
 from oslo_log import log as logging
 
 from karbor.context import RequestContext
@@ -30,7 +31,7 @@ class RenewedAuth(OwnSession):
 
     def __init__(
         self,
-        inner: identity.BaseIdentityPlugin,
+        inner: plugin.BaseAuthPlugin,
         own: session.Session,
         context: RequestContext,
     ) -> None:
@@ -43,11 +44,23 @@ class RenewedAuth(OwnSession):
 
         :raises ClientException: keystoneauth1's, when Keystone gives none
         """
-        token = self.get_access().auth_token
+        token = super().get_token(session or self._own)
         if token and token != self._context.auth_token:
             self._given.append(token)
             self._context.auth_token = token
         return token
+
+    def get_catalog(self) -> list[Any]:
+        """The catalogue that came with the token; empty where none does.
+
+        :raises ClientException: keystoneauth1's, when Keystone gives no token
+        """
+        if not isinstance(self._inner, identity.BaseIdentityPlugin):
+            return []
+        found = self._inner.get_access(self._own)
+        return (
+            list(found.service_catalog.catalog) if found.has_service_catalog() else []
+        )
 
     @property
     def given(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import keystoneauth1.exceptions
 import requests
-from keystoneauth1 import access, identity, loading, plugin, service_token, session
+from keystoneauth1 import identity, loading, plugin, service_token, session
 from oslo_config import cfg
 
 from karbor import exception
@@ -130,32 +130,29 @@ class OwnSession(plugin.BaseAuthPlugin):
     need not be Keystone's.
     """
 
-    def __init__(
-        self, inner: identity.BaseIdentityPlugin, own: session.Session
-    ) -> None:
+    def __init__(self, inner: plugin.BaseAuthPlugin, own: session.Session) -> None:
         super().__init__()
         self._inner = inner
         self._own = own
 
     @property
     def auth_url(self) -> str | None:
-        """The Keystone that they are for."""
-        return self._inner.auth_url
+        """The Keystone that they log in to; None when they log in to none."""
+        return getattr(self._inner, "auth_url", None)
 
     def get_token(self, session: session.Session) -> str | None:
-        return self.get_access().auth_token
+        token = self._inner.get_token(self._own)
+        if isinstance(self._inner, identity.BaseIdentityPlugin):
+            self._keep_for_most_of_its_life(self._inner)
+        return token
 
-    def get_access(self) -> access.AccessInfo:
-        """The token and what Keystone says about it; a new one when it is due.
-
-        :raises ClientException: keystoneauth1's, when Keystone gives none
-        """
-        found = self._inner.get_access(self._own)
-        if found.expires and found.issued:
-            # Else tokens that live for less than that are renewed at each call.
+    @staticmethod
+    def _keep_for_most_of_its_life(inner: identity.BaseIdentityPlugin) -> None:
+        """Else a token that lives for less than two minutes is renewed at each call."""
+        found = inner.auth_ref
+        if found is not None and found.expires and found.issued:
             life = (found.expires - found.issued).total_seconds()
-            self._inner.MIN_TOKEN_LIFE_SECONDS = int(min(_RENEW_BEFORE, life / 4))
-        return found
+            inner.MIN_TOKEN_LIFE_SECONDS = int(min(_RENEW_BEFORE, life / 4))
 
     def get_endpoint(self, session: session.Session, **kwargs: Any) -> str | None:
         return self._inner.get_endpoint(self._own, **kwargs)
@@ -163,7 +160,7 @@ class OwnSession(plugin.BaseAuthPlugin):
     def get_project_id(self, session: session.Session) -> str | None:
         return self._inner.get_project_id(self._own)
 
-    def get_user_id(self, session: session.Session) -> str | None:
+    def get_user_id(self, session: session.Session | None = None) -> str | None:
         return self._inner.get_user_id(self._own)
 
     def invalidate(self) -> bool:
@@ -222,7 +219,7 @@ _service_credentials = _ServiceCredentials()
 
 def load_own(
     conf: cfg.ConfigOpts, **changed: Any
-) -> tuple[identity.BaseIdentityPlugin, session.Session]:
+) -> tuple[plugin.BaseAuthPlugin, session.Session]:
     """Karbor's own credentials, and the session that reaches their Keystone.
 
     :param changed: values that replace those of the configuration, such as the scope
@@ -231,10 +228,8 @@ def load_own(
     register_opts(conf)
     try:
         made = loading.load_auth_from_conf_options(conf, GROUP, **changed)
-        if not isinstance(made, identity.BaseIdentityPlugin):
-            raise ValueError(
-                f"auth_type '{conf[_section(conf)].auth_type}' logs in to no Keystone"
-            )
+        if made is None:
+            raise ValueError("it has no auth_type")
     except (
         keystoneauth1.exceptions.AuthPluginException,
         TypeError,

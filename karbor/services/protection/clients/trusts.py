@@ -59,7 +59,8 @@ class Trusts:
 
         :raises AuthorizationFailure: when ``[service_auth]`` cannot be used
         """
-        return sessions.service_auth(self._conf) is not None
+        own = sessions.service_auth(self._conf)
+        return own is not None and own.auth_url is not None
 
     def give(self, context: RequestContext, expires_at: datetime.datetime) -> str:
         """Give a trust: what the caller's token may do, where it may do it.
@@ -106,14 +107,13 @@ class Trusts:
         auth = self._auth(trust_id, copied)
         try:
             auth.get_token()
-            found = auth.get_access()
+            catalog = auth.get_catalog()
         except keystoneauth1.exceptions.ClientException as error:
             raise TrustFailed(
                 what=f"acting under trust {trust_id}", reason=error
             ) from error
         copied.auth_plugin = auth
-        if not copied.service_catalog and found.has_service_catalog():
-            copied.service_catalog = list(found.service_catalog.catalog)
+        copied.service_catalog = copied.service_catalog or catalog
         return copied
 
     def take_back(self, trust_id: str, context: RequestContext | None = None) -> None:
@@ -137,7 +137,7 @@ class Trusts:
     def _own_id(self) -> str:
         own = sessions.service_auth(self._conf)
         try:
-            found = own.get_access().user_id if own else None
+            found = own.get_user_id() if own else None
         except keystoneauth1.exceptions.ClientException as error:
             raise TrustFailed(
                 what="logging in with [service_auth]", reason=error
@@ -161,7 +161,7 @@ class Trusts:
         **kwargs: Any,
     ) -> Any:
         own, keystone = sessions.load_own(self._conf)
-        url = (own.auth_url or "").rstrip("/").removesuffix("/v3")
+        url = str(getattr(own, "auth_url", "")).rstrip("/").removesuffix("/v3")
         try:
             return keystone.request(f"{url}/v3/{path}", method, auth=auth, **kwargs)
         except keystoneauth1.exceptions.ClientException as error:

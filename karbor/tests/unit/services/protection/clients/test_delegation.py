@@ -355,3 +355,20 @@ def test_no_token_reaches_the_log(delegations, identity, conf, glance, caller, c
     assert identity.url in caplog.text
     for secret in ("service-secret", *identity.tokens):
         assert secret not in caplog.text
+
+
+def test_credentials_that_log_in_nowhere_serve_but_give_no_trust(
+    tmp_path, make_delegations, caller, glance, identity, caplog
+):
+    """As those for a lab's Barbican without Keystone."""
+    conf = configuration(
+        tmp_path,
+        "[service_auth]\nauth_type = admin_token\nendpoint = http://192.0.2.1\n"
+        "token = user:project\n",
+    )
+    caller.service_catalog = identity.catalog
+    context = make_delegations(conf).begin("protect", caller, print).context()
+    assert context is caller
+    assert images(context, conf) == []
+    assert glance.requests[0].headers["X-Service-Token"] == "user:project"
+    assert "trusts need the credentials of a user" in caplog.text
