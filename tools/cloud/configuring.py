@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the configuration of all services, from ``templates``."""
 
-import getpass
 import os
+import pwd
 import re
 import shutil
 import string
@@ -130,7 +130,10 @@ def _values(settings: Settings, service: str) -> Mapping[str, str]:
         "pool": _POOL,
         "oslo": _OSLO.format(data=settings.data, service=service),
         "swift": _SWIFT.format(
-            etc=settings.etc, host=lab.HOST, user=getpass.getuser(), run=settings.run
+            etc=settings.etc,
+            host=lab.HOST,
+            user=pwd.getpwuid(os.geteuid()).pw_name,
+            run=settings.run,
         ),
         "authtoken": _AUTHTOKEN.format(auth_url=settings.auth_url, memcached=memcached)
         + credentials(service),

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """MariaDB's folder, and the tables of all services."""
 
+import grp
 import os
+import pwd
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,8 +44,10 @@ class Databases:
 
     def bootstrap_keystone(self) -> None:
         """Keystone's tables, keys, administrator and endpoint."""
-        user = self._settings.environment.get("USER") or "root"
-        owner = ("--keystone-user", user, "--keystone-group", user)
+        owner = (
+            *("--keystone-user", pwd.getpwuid(os.geteuid()).pw_name),
+            *("--keystone-group", grp.getgrgid(os.getegid()).gr_name),
+        )
         url = self._settings.auth_url
         command = self._manage("keystone", "keystone.conf")
         self._run("keystone-sync", command, ("db_sync",))
