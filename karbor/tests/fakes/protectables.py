@@ -12,6 +12,8 @@ from karbor.services.protection.protectable_plugin import ProtectablePlugin
 asked: list[tuple[str, str, tuple[str, ...]]] = []
 #: What each parent has: ``{parent id: [child id]}``.
 children: dict[str, list[str]] = collections.defaultdict(list)
+#: What plugins shared when they were asked for dependents.
+scratchpads: list[dict[str, Any]] = []
 #: What ``answer`` of a :class:`Strange` plugin gives.
 answer: dict[str, Any] = {}
 
@@ -19,6 +21,7 @@ answer: dict[str, Any] = {}
 def reset() -> None:
     """Forget everything."""
     asked.clear()
+    scratchpads.clear()
     children.clear()
     answer.clear()
 
@@ -64,10 +67,15 @@ class Servers(Base):
     TYPE = "Server"
     PARENTS = ("Project",)
 
+    def show_resources(self, context, resource_ids, parameters=None):
+        asked.append((type(self).__name__, "show", tuple(resource_ids)))
+        return super().show_resources(context, resource_ids, parameters)
+
     def get_dependent_resources_many(self, context, parents):
         asked.append(
             (type(self).__name__, "many", tuple(parent.id for parent in parents))
         )
+        scratchpads.append(self.shared)
         return {parent: self._of(parent) for parent in parents}
 
 
@@ -76,6 +84,10 @@ class Volumes(Base):
 
     TYPE = "Volume"
     PARENTS = ("Project", "Server")
+
+    def get_dependent_resources(self, context, parent_resource):
+        scratchpads.append(self.shared)
+        return super().get_dependent_resources(context, parent_resource)
 
 
 class OldVolumes:
@@ -94,6 +106,9 @@ class OldVolumes:
 
     def get_parent_resource_types(self):
         return ("Server",)
+
+    def show_resource(self, context, resource_id, parameters=None):
+        return Resource(self.TYPE, resource_id, "an old volume")
 
     def get_dependent_resources(self, context, parent_resource):
         assert self._context is context

@@ -99,7 +99,9 @@ class ListedProtectablePlugin(ProtectablePlugin):
         for resource_id, thing in found.items():
             if not self._is_protectable(thing):
                 raise exception.ProtectableResourceInvalidStatus(
-                    id=resource_id, type=self.resource_type, status=thing["status"]
+                    id=f"{resource_id} ({thing.get('name')})",
+                    type=self.resource_type,
+                    status=thing["status"],
                 )
             shown[resource_id] = self._resource(thing)
         return shown

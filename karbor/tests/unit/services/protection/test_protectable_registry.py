@@ -13,6 +13,7 @@ from karbor.tests.fakes import distribution, protectables
 
 NAMESPACE = "karbor.test.protectables"
 PROJECT = Resource("Project", "p1", None)
+OTHER = Resource("Other", "o", None)
 
 
 @pytest.fixture
@@ -132,6 +133,73 @@ def test_a_plugin_that_answers_for_many_is_asked_once_for_each_level(cloud, cont
     assert len(one) == len(set(one)) == 100
 
 
+def test_what_a_plan_names_and_nobody_has_is_reported_by_name(cloud, context):
+    roots = [PROJECT, Resource("Server", "none", "web"), Resource("Server", "s1", None)]
+    with pytest.raises(
+        exception.ProtectableResourceNotFound, match=r"Server none \(web\)"
+    ):
+        cloud.build_graph(context, roots)
+    assert [item for item in protectables.asked if item[1] != "show"] == []
+
+
+def test_many_that_are_missing_are_named_up_to_a_number(registry, context):
+    found = registry(strange="Strange")
+    protectables.answer["value"] = None
+    roots = [Resource("Strange", str(number), None) for number in range(12)]
+    with pytest.raises(
+        exception.ProtectableResourceNotFound, match="Strange 9 and 2 more"
+    ):
+        found.build_graph(context, roots)
+
+
+def test_a_type_that_no_plugin_finds_is_reported_with_its_resource(cloud, context):
+    with pytest.raises(
+        exception.ProtectableTypeNotFound, match=r"Elsewhere x \(it\).*Project, Server"
+    ):
+        cloud.build_graph(context, [PROJECT, Resource("Elsewhere", "x", "it")])
+
+
+def test_a_root_that_cannot_be_protected_now_is_refused(registry, context):
+    found = registry(declared="Declared")
+    with pytest.raises(exception.ProtectableResourceInvalidStatus, match="killed"):
+        found.build_graph(context, [Resource("Declared", "1", None)])
+
+
+@pytest.mark.parametrize("wrong", [5, OTHER, RuntimeError("gone")], ids=repr)
+def test_what_a_plugin_shows_is_checked(registry, context, wrong):
+    found = registry(strange="Strange")
+    protectables.answer["value"] = wrong
+    with pytest.raises(exception.ListProtectableResourceFailed, match="Strange"):
+        found.build_graph(context, [Resource("Strange", "1", None)])
+
+
+def test_the_roots_of_a_type_are_shown_at_once(cloud, context):
+    roots = [Resource("Server", f"s{number}", None) for number in range(50)]
+    cloud.build_graph(context, roots)
+    shown = [item for item in protectables.asked if item[1] == "show"]
+    assert shown == [("Servers", "show", tuple(root.id for root in roots))]
+
+
+def test_a_root_gets_the_name_that_the_plan_leaves_out(cloud, context):
+    named = Resource("Server", "s1", "mine", {"a": 1})
+    graph = cloud.build_graph(context, [named, Resource("Server", "s2", None)])
+    assert [(item.name, item.extra_info) for item in graph.resources] == [
+        ("mine", {"a": 1}),
+        ("None", None),
+    ]
+
+
+def test_the_plugins_of_one_graph_share_what_they_find_out(cloud, context):
+    protectables.children.update({"p1": ["s1"], "s1": ["v1"]})
+    for _graph in range(2):
+        cloud.build_graph(context, [PROJECT])
+    first, *of_the_first = protectables.scratchpads[:3]
+    second, *of_the_second = protectables.scratchpads[3:]
+    assert all(other is first for other in of_the_first)
+    assert all(other is second for other in of_the_second)
+    assert first is not second
+
+
 def test_dependents_are_one_level_deep_and_each_is_named_once(cloud, context):
     protectables.children.update({"p1": ["s1", "v1", "v1"], "s1": ["v2"]})
     found = cloud.dependents(context, PROJECT)
@@ -155,8 +223,6 @@ def test_a_cycle_names_its_resources(registry, context):
     with pytest.raises(exception.InvalidResourceGraph, match="p1"):
         found.build_graph(context, [PROJECT])
 
-
-OTHER = Resource("Other", "o", None)
 
 WRONG_LISTS = [
     None,
