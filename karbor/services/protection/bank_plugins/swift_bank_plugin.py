@@ -69,6 +69,8 @@ _NOT_FOUND = 404
 _LATE = 202
 # Of the time between two renewals: what one attempt to renew may take at most.
 _LEASE_PART = 4
+# Who renews a lease comes again by itself.
+_LEASE_RETRIES = 3
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -98,10 +100,13 @@ class SwiftBankPlugin(BankPlugin, LeasePlugin):
         self._container = _checked_container(options.bank_swift_object_container)
         self._names = Names(options.bank_swift_object_prefix)
         client = config[login.GROUP]
-        self._account = _account(config, client.read_timeout)
+        retries = client.swift_retry_attempts
+        self._account = _account(config, client.read_timeout, retries)
         # A renewal that hangs must leave time for the next one.
         self._lease_account = _account(
-            config, min(client.read_timeout, windows.renew / _LEASE_PART)
+            config,
+            min(client.read_timeout, windows.renew / _LEASE_PART),
+            min(retries, _LEASE_RETRIES),
         )
         self._container_lock = threading.Lock()
         self._container_is_there = False
@@ -373,13 +378,15 @@ def _check(found: dict[str, str], content: bytes) -> None:
         raise TryAgain(f"its bytes do not have its ETag {etag}: it was damaged")
 
 
-def _account(config: cfg.ConfigOpts, read_timeout: float) -> SwiftAccount:
+def _account(
+    config: cfg.ConfigOpts, read_timeout: float, retries: int
+) -> SwiftAccount:
     options = config[login.GROUP]
     timeouts = (min(options.connect_timeout, read_timeout), read_timeout)
     return SwiftAccount(
         login.make_login(config, timeouts),
         timeouts=timeouts,
-        retries=options.swift_retry_attempts,
+        retries=retries,
         backoff=options.swift_retry_backoff,
         cacert=options.swift_ca_cert_file,
         insecure=options.swift_auth_insecure,

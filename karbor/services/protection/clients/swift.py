@@ -18,15 +18,17 @@ OPTIONS = service_options(
     extra=(
         cfg.IntOpt(
             "swift_retry_attempts",
-            default=3,
+            default=6,
             min=0,
-            help="How often a failed call is repeated.",
+            help="How often a failed call is repeated. With the default of "
+            "swift_retry_backoff, what fails for two minutes is outlasted.",
         ),
         cfg.IntOpt(
             "swift_retry_backoff",
             default=2,
             min=0,
-            help="Seconds before the first repetition; doubled for each further.",
+            help="Seconds before the first repetition; doubled for each further, up "
+            "to a minute.",
         ),
     ),
 )
