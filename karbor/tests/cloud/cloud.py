@@ -57,6 +57,7 @@ class Cloud:
 
     def stop(self, *names: str) -> None:
         """Stop processes of it, as ``tools/cloud/status`` names them."""
+        assert (self.base / "settings.json").exists(), f"{self.base} is described only"
         run_tool(self.base, "down", *names)
 
     def start(self, *names: str, token_seconds: int | None = None) -> None:

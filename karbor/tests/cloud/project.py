@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keystoneauth1 import session
+from keystoneauth1 import adapter, session
 from openstack.connection import Connection
 from openstack.exceptions import NotFoundException
 
 from karbor.tests.cloud import inventory
 from karbor.tests.cloud.client import CloudKarbor
 from karbor.tests.cloud.cloud import Cloud
+from karbor.tests.cloud.service import SERVICE_TYPE
 
 _PATIENCE = 180
 _GIB = 1024**3
@@ -69,6 +70,13 @@ class Project:
         """The member's keystoneauth session."""
         return self.connection.session
 
+    @property
+    def api(self) -> adapter.Adapter:
+        """Karbor's REST as the member: ``api.get("/plans")``."""
+        return adapter.Adapter(
+            self.session, service_type=SERVICE_TYPE, region_name=self._karbor_region
+        )
+
     def connect(self) -> Connection:
         """Another connection of the member, with a token of its own."""
         return self.cloud.connect(self.name, self.password, self.name)
@@ -92,6 +100,7 @@ class Project:
                 "container_format": "bare",
                 "data": data,
                 "validate_checksum": False,
+                "allow_duplicates": True,
                 **fields,
             }
         )
