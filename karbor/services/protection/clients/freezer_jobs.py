@@ -22,6 +22,8 @@ FEW = 3
 
 #: What :meth:`JobThings.status_of` says of a job that no scheduler has seen.
 WAITING = "waiting"
+#: Of one that is about to be scheduled, or that somebody has stopped.
+STOPPED = "stop"
 SUCCESS = "success"
 RUNNING = frozenset({"scheduled", "running", "aborting"})
 
@@ -152,8 +154,7 @@ class JobThings(Things):
         status = str(schedule.get("status") or "")
         if status == "completed":
             return str(schedule.get("result") or status)
-        # A scheduler sets 'stop' on what it is about to schedule.
-        return WAITING if status in ("", "stop") else status
+        return status or WAITING
 
     def fault_of(self, thing: Thing) -> str | None:
         return _(

@@ -11,6 +11,7 @@ from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.freezer_jobs import (
     RUNNING,
+    STOPPED,
     SUCCESS,
     WAITING,
     Jobs,
@@ -136,14 +137,14 @@ class JobRunner:
 def _is_taken(status: str | None, job: Thing | None) -> Verdict:
     if status is None:
         return Verdict.FAILED
-    return Verdict.NOT_YET if status == WAITING else Verdict.READY
+    return Verdict.NOT_YET if status in (WAITING, STOPPED) else Verdict.READY
 
 
 def _is_good(status: str | None, job: Thing | None) -> Verdict:
+    """Of a job that was taken: it waits no more, unless somebody stops it."""
     if status == SUCCESS:
         return Verdict.READY
-    is_on_the_way = status in RUNNING or status == WAITING
-    return Verdict.NOT_YET if is_on_the_way else Verdict.FAILED
+    return Verdict.NOT_YET if status in RUNNING else Verdict.FAILED
 
 
 def _is_over(status: str | None, job: Thing | None) -> Verdict:
