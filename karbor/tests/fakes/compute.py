@@ -38,6 +38,7 @@ class ComputeServer(JsonService):
 
     :ivar acted: the actions, in order
     :ivar breaks: actions after which the server is as before; ``build``: in ERROR
+    :ivar keeps_deleted: whether a deleted server is there until it is forced away
     :ivar names_devices: as libvirt does, whatever was asked for
     """
 
@@ -54,6 +55,7 @@ class ComputeServer(JsonService):
         self.groups = {"group-1"}
         self.zones = ["nova", "east"]
         self.breaks: set[str] = set()
+        self.keeps_deleted = False
         self.names_devices = False
         self.delay = 1
         self._goes_on: dict[str, tuple[int, str]] = {}
@@ -182,7 +184,8 @@ class ComputeServer(JsonService):
             return 204, None
         if "delete" in self.breaks:
             raise Refused(409, "it is locked")
-        self.begin(rest[0], "deleting", "DELETED")
+        kept = "SOFT_DELETED" if self.keeps_deleted else "DELETED"
+        self.begin(rest[0], "deleting", kept)
         return 204, None
 
     def get_flavors(
@@ -217,6 +220,10 @@ class ComputeServer(JsonService):
         server = self.servers[server_id]
         if action == "lock":
             server["locked"] = True
+            return 202, None
+        if action == "forceDelete":
+            self.acted.append(action)
+            self.begin(server_id, "deleting", "DELETED")
             return 202, None
         needed, task, status = _ACTIONS[action]
         if server["status"] != needed or server[_TASK]:

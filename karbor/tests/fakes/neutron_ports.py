@@ -158,7 +158,7 @@ class PortsServer:
             return 409, f"MAC {asked['mac_address']} is in use"
         used = {one["ip_address"] for port in ports for one in port["fixed_ips"]}
         for one in asked.get("fixed_ips", ()):
-            if one["ip_address"] in used:
+            if one.get("ip_address") in used:
                 return 409, f"IP {one['ip_address']} is in use"
         floating = self.things["floatingips"].values()
         addresses = {one["floating_ip_address"] for one in floating}
@@ -182,6 +182,8 @@ class PortsServer:
             }
         else:
             fields = {"floating_ip_address": f"172.24.4.{self._count}"}
+        for fixed in asked.get("fixed_ips", ()):
+            fixed.setdefault("ip_address", "automatic")
         return self.add(kind, **{**fields, **asked})
 
 

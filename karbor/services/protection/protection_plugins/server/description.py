@@ -43,6 +43,7 @@ _PORT_FIELDS = (
     "id",
     "name",
     "description",
+    "admin_state_up",
     "network_id",
     "mac_address",
     "fixed_ips",

@@ -15,6 +15,9 @@ from karbor.services.protection.protection_plugins.server.settings import Cloud
 #: Answers of Neutron after which a port that asks for less may be had.
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
 
+#: https://docs.openstack.org/neutron/latest/admin/config-ipv6.html
+_AUTOMATIC_MODES = ("slaac", "dhcpv6-stateless")
+
 #: What a port asks for and connects the server without, too.
 _MAC = ("mac_address",)
 _ADDRESSES = ("fixed_ips",)
@@ -174,6 +177,8 @@ class Interfaces:
         if port.get("binding:vnic_type") not in (None, "normal"):
             asked["binding:vnic_type"] = port["binding:vnic_type"]
         asked = {key: value for key, value in asked.items() if value}
+        if port.get("admin_state_up") is False:
+            asked["admin_state_up"] = False
         if port.get("port_security_enabled") is False:
             return {**asked, "port_security_enabled": False}
         groups = self._groups(port)
@@ -183,15 +188,31 @@ class Interfaces:
         self, port: Mapping[str, Any], network: Mapping[str, Any]
     ) -> list[dict[str, str]]:
         """Each address, in the subnet that took the place of its own."""
+        fixed_ips = port.get("fixed_ips") or ()
+        automatic: set[str] = set()
+        if any(":" in fixed["ip_address"] for fixed in fixed_ips):
+            automatic = self._automatic_subnets(network)
         asked = []
-        for fixed in port.get("fixed_ips") or ():
+        for fixed in fixed_ips:
             subnet_id = self._new.get(fixed["subnet_id"], fixed["subnet_id"])
+            if subnet_id in automatic:
+                asked.append({"subnet_id": subnet_id})
+                continue
             address = {"ip_address": fixed["ip_address"]}
             if subnet_id in network["subnets"]:
                 address["subnet_id"] = subnet_id
             # Else Neutron finds the subnet that has this address, or refuses.
             asked.append(address)
         return asked
+
+    def _automatic_subnets(self, network: Mapping[str, Any]) -> set[str]:
+        """Where an address follows from the MAC, and cannot be asked for."""
+        subnets = self._cloud.neutron.by_ids(Kind.SUBNET, network["subnets"])
+        return {
+            subnet["id"]
+            for subnet in subnets.values()
+            if subnet.get("ipv6_address_mode") in _AUTOMATIC_MODES
+        }
 
     def _groups(self, port: Mapping[str, Any]) -> list[str] | None:
         """The security groups; None: those that Neutron gives to any port."""

@@ -12,7 +12,10 @@ from karbor.services.protection.clients.networks import Kind
 from karbor.services.protection.protection_plugins.server.description import MADE_BY
 from karbor.services.protection.protection_plugins.server.floating import mark
 from karbor.services.protection.protection_plugins.server.interfaces import port_name
-from karbor.services.protection.protection_plugins.server.settings import Cloud
+from karbor.services.protection.protection_plugins.server.settings import (
+    SOFT_DELETED,
+    Cloud,
+)
 from karbor.services.protection.waiting.until import Waits
 
 LOG = logging.getLogger(__name__)
@@ -61,8 +64,7 @@ class Removal:
         server = find_made(self._cloud, self._token)
         if server is not None:
             try:
-                if self._cloud.compute.delete(server["id"]):
-                    yield self._cloud.until_gone(server["id"])
+                yield from self._delete_server(server["id"])
                 LOG.info("Deleted server %s of a failed restore.", server["id"])
             except exception.KarborException as error:
                 self._left.append(f"server {server['id']} ({error})")
@@ -77,6 +79,16 @@ class Removal:
             )
         if self._left:
             raise SomeIsLeft(left="; ".join(self._left))
+
+    def _delete_server(self, server_id: str) -> Waits:
+        compute = self._cloud.compute
+        if not compute.delete(server_id):
+            return
+        kept = yield self._cloud.until_deleted(server_id)
+        if kept is not None and kept["status"].lower() == SOFT_DELETED:
+            # It has its volumes until Nova reclaims it.
+            compute.act(server_id, "forceDelete")
+            yield self._cloud.until_gone(server_id)
 
     def _delete_all(self, kind: Kind, find: Callable[[], list[dict[str, Any]]]) -> None:
         try:

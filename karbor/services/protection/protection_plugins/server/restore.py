@@ -186,9 +186,13 @@ class _Restoration:
             [one for port in self._saved.ports for one in port["floating"]], token
         )
         for index, port in ports.items():
-            if port["name"] == port_name(token, index):
-                name = self._saved.ports[index]["name"]
-                self._cloud.neutron.update(Kind.PORT, port["id"], {"name": name})
+            if port["name"] != port_name(token, index):
+                continue
+            saved = self._saved.ports[index]
+            if saved.get("tags"):
+                self._cloud.neutron.set_tags(Kind.PORT, port["id"], saved["tags"])
+            change = {"name": saved["name"]}
+            self._cloud.neutron.update(Kind.PORT, port["id"], change)
 
     def _seal(self, server: dict[str, Any]) -> None:
         """Take the token off, and lock a server that was locked."""

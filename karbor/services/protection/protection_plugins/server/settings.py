@@ -69,6 +69,10 @@ class ServerSettings:
         return Cloud(self, context)
 
 
+#: Of a server that Nova keeps for a while after its deletion.
+SOFT_DELETED = "soft_deleted"
+
+
 class Cloud:
     """The parts of a cloud that a server is made of, as one caller sees them."""
 
@@ -116,13 +120,18 @@ class Cloud:
             hint=_HINT,
         )
 
-    def until_gone(self, server_id: str) -> Until:
-        """The wait for a server to be deleted."""
+    def until_deleted(self, server_id: str) -> Until:
+        """The wait for a server to be deleted, or to be kept as soft-deleted."""
+        return self._until_gone(server_id, ("deleted", SOFT_DELETED))
 
+    def until_gone(self, server_id: str) -> Until:
+        """The wait for a server to be no more."""
+        return self._until_gone(server_id, ("deleted",))
+
+    def _until_gone(self, server_id: str, gone: Collection[str]) -> Until:
         def judge(status: str | None, thing: Thing | None) -> Verdict:
-            if status in (None, "deleted", "soft_deleted"):
-                return Verdict.READY
-            return Verdict.NOT_YET
+            is_gone = status is None or status in gone
+            return Verdict.READY if is_gone else Verdict.NOT_YET
 
         return Until(
             things=ServerThings(self.compute, self._context),

@@ -79,6 +79,24 @@ class TestPorts(InterfaceTests):
         # Neutron finds the subnet, or refuses.
         assert found["first interface"]["fixed_ips"] == [{"ip_address": "10.0.0.5"}]
 
+    def test_an_address_that_follows_from_the_mac_is_not_asked_for(
+        self, call, new_checkpoint, restore, cloud
+    ):
+        cloud.neutron.things["networks"][NET]["subnets"].append("of-v6")
+        cloud.neutron.add("subnets", id="of-v6", ipv6_address_mode="slaac")
+        for port in cloud.neutron.ports_of(cloud.server_id):
+            address = {"subnet_id": "of-v6", "ip_address": "fd00::1"}
+            port["fixed_ips"].append(address)
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint)
+        cloud.lose()
+        new_id = restore(checkpoint, new_resources={ROOT: "a", DATA: "b"})
+        for port in cloud.neutron.ports_of(new_id):
+            assert port["fixed_ips"][1] == {
+                "subnet_id": "of-v6",
+                "ip_address": "automatic",
+            }
+
     def test_addresses_in_use_give_way(self, ports):
         """The original server is still there."""
         found, remarks = ports(lose=False)

@@ -255,6 +255,14 @@ class TestRevert(RestoreTests):
         [kept] = cloud.neutron.things["floatingips"].values()
         assert kept["floating_ip_address"] == "172.24.4.7"
 
+    def test_a_server_that_nova_only_softly_deletes_is_deleted(
+        self, half_made, revert, cloud
+    ):
+        cloud.nova.keeps_deleted = True
+        revert()
+        assert cloud.nova.servers == {}
+        assert cloud.nova.acted == ["forceDelete"]
+
     def test_it_gives_back_a_floating_address_that_was_made(
         self, protected, restore, cloud, record, revert
     ):
