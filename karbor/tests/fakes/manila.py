@@ -7,6 +7,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from karbor.services.protection.clients import manila as manila_client
 from karbor.tests.fakes.json_service import JsonService, NotFound, Refused
 
 _SHARE = {
@@ -50,9 +51,7 @@ class ManilaServer(JsonService):
 
     def configure(self, conf: cfg.ConfigOpts) -> None:
         """Make a configuration name this Manila's endpoint."""
-        from karbor.services.protection.clients import manila
-
-        manila.OPTIONS.register(conf)
+        manila_client.OPTIONS.register(conf)
         conf.set_override("manila_endpoint", self.url, "manila_client")
 
     def add_share(self, data: str = "data", **fields: Any) -> str:

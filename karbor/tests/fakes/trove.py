@@ -6,6 +6,7 @@ from typing import Any
 
 from oslo_config import cfg
 
+from karbor.services.protection.clients import trove as trove_client
 from karbor.tests.fakes.json_service import JsonService, NotFound, Refused
 
 _INSTANCE: dict[str, Any] = {
@@ -42,9 +43,7 @@ class TroveServer(JsonService):
 
     def configure(self, conf: cfg.ConfigOpts) -> None:
         """Make a configuration name this Trove's endpoint."""
-        from karbor.services.protection.clients import trove
-
-        trove.OPTIONS.register(conf)
+        trove_client.OPTIONS.register(conf)
         url = self.url.removesuffix("/project")
         conf.set_override("trove_endpoint", url, "trove_client")
 

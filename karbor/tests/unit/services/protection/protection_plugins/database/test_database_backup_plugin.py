@@ -9,6 +9,7 @@ import pytest
 from karbor import exception
 from karbor.common import constants
 from karbor.resource import Resource
+from karbor.services.protection.clients import neutron as neutron_client
 from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.protection_plugins.database import settings
 from karbor.services.protection.protection_plugins.database.database_backup_plugin import (  # noqa: E501
@@ -71,11 +72,9 @@ class TestDatabasePlugin(ProtectionConformance):
 
     @pytest.fixture
     def neutron(self, conf):
-        from karbor.services.protection.clients import neutron
-
         server = NeutronServer()
         with server.running():
-            neutron.OPTIONS.register(conf)
+            neutron_client.OPTIONS.register(conf)
             conf.set_override("neutron_endpoint", server.url, "neutron_client")
             yield server
 
