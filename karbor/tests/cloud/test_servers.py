@@ -7,7 +7,6 @@ import pytest
 
 SERVER = "OS::Nova::Server"
 VOLUME = "OS::Cinder::Volume"
-NETWORK = "OS::Neutron::Network"
 
 
 def devices(project, server_id):
@@ -86,11 +85,10 @@ def test_a_server_comes_back_with_its_volumes_and_addresses(
         project.attach(server.id, project.volume().id, device)
     before = compute.get_server(server.id)
     facts = devices(project, server.id), ports(project, server.id)
-    plan_id = karbor.plan(
-        provider("glance"),
-        (SERVER, server),
-        parameters={SERVER: {"quiesce": "pause"}},
-    )
+    plan_id = karbor.properties(
+        *("plan-create", "web", provider("glance"), f"{server.id}={SERVER}=web"),
+        *("--parameters", f"resource_type={SERVER},quiesce=pause"),
+    )["id"]
 
     checkpoint_id = karbor.protect(provider("glance"), plan_id)
 
