@@ -51,6 +51,7 @@ class IdentityServer:
         self.token_life: float | None = None
         self.trusts: dict[str, dict[str, Any]] = {}
         self.trusts_given = 0
+        self._trust_ends: set[tuple[str, str, str]] = set()
         self.application_credentials: dict[tuple[str, str], User] = {}
         identity = self
 
@@ -171,6 +172,11 @@ class IdentityServer:
         named = {role.get("id") or role["name"] for role in asked["roles"]}
         if asked["trustor_user_id"] != user.id or not named <= set(user.roles):
             raise Refused(403)
+        # As Keystone: one for each second, deleted ones included.
+        unique = (user.id, asked["project_id"], asked["expires_at"][:19])
+        if unique in self._trust_ends:
+            raise Refused(409)
+        self._trust_ends.add(unique)
         trust_id = uuid.uuid4().hex
         self.trusts[trust_id] = asked
         self.trusts_given += 1

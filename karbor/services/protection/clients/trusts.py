@@ -6,6 +6,7 @@ https://docs.openstack.org/api-ref/identity/v3-ext/#os-trust-api
 
 import copy
 import datetime
+import random
 from typing import Any
 
 import keystoneauth1.exceptions
@@ -19,6 +20,11 @@ from karbor.services.protection.clients import sessions
 from karbor.services.protection.clients.renewal import RenewedAuth
 
 _TRUSTS = "OS-TRUST/trusts"
+
+#: How often a trust is asked for whose second of ending is taken, and up to how many
+#: seconds later it then ends.
+_TRIES = 10
+_SPREAD = 60
 
 #: Whatever else the scope of Karbor's own credentials may be.
 _NO_OTHER_SCOPE: dict[str, Any] = dict.fromkeys(
@@ -69,7 +75,7 @@ class Trusts:
         others' projects with a token for his own.
 
         :param context: with the caller's token
-        :param expires_at: when the trust ends by itself; UTC
+        :param expires_at: when the trust ends by itself, or minutes later; UTC
         :returns: the trust's id, which is no secret
         """
         auth = sessions.ContextAuth(context)
@@ -85,18 +91,14 @@ class Trusts:
                 what="giving a trust", reason="the caller's token is for no project"
             )
         asked = {
-            "trust": {
-                "trustor_user_id": token["user"]["id"],
-                "trustee_user_id": self._own_id(),
-                "project_id": token["project"]["id"],
-                "impersonation": True,
-                "allow_redelegation": False,
-                "roles": [{"id": role["id"]} for role in token.get("roles") or ()],
-                "expires_at": f"{expires_at:%Y-%m-%dT%H:%M:%S.%fZ}",
-            }
+            "trustor_user_id": token["user"]["id"],
+            "trustee_user_id": self._own_id(),
+            "project_id": token["project"]["id"],
+            "impersonation": True,
+            "allow_redelegation": False,
+            "roles": [{"id": role["id"]} for role in token.get("roles") or ()],
         }
-        answer = self._call("giving a trust", "POST", _TRUSTS, auth, json=asked)
-        return str(answer.json()["trust"]["id"])
+        return self._post(asked, expires_at, auth)
 
     def context_under(self, trust_id: str, context: RequestContext) -> RequestContext:
         """The caller's context, acting under the trust: it is shown to work.
@@ -133,6 +135,34 @@ class Trusts:
         except TrustFailed as error:
             if not isinstance(error.__cause__, keystoneauth1.exceptions.NotFound):
                 raise
+
+    def _post(
+        self,
+        asked: dict[str, Any],
+        expires_at: datetime.datetime,
+        auth: plugin.BaseAuthPlugin,
+    ) -> str:
+        """Give a trust that ends at a time or a little later; returns its id.
+
+        Keystone takes one trust of the same users and project for each second at which
+        it ends, deleted ones included.
+        """
+        tries_left = _TRIES
+        while True:
+            trust = {**asked, "expires_at": f"{expires_at:%Y-%m-%dT%H:%M:%S.%fZ}"}
+            try:
+                answer = self._call(
+                    "giving a trust", "POST", _TRUSTS, auth, json={"trust": trust}
+                )
+                return str(answer.json()["trust"]["id"])
+            except TrustFailed as error:
+                tries_left -= 1
+                cause = error.__cause__
+                if not tries_left or not isinstance(
+                    cause, keystoneauth1.exceptions.Conflict
+                ):
+                    raise
+            expires_at += datetime.timedelta(seconds=random.randint(1, _SPREAD))
 
     def _own_id(self) -> str:
         own = sessions.service_auth(self._conf)

@@ -118,6 +118,21 @@ def test_a_trust_has_the_callers_roles_and_project_and_an_end(
     assert datetime.timedelta(days=6) < left <= datetime.timedelta(days=7)
 
 
+def test_operations_that_begin_in_the_same_second_all_have_a_trust(
+    delegations, identity, caller
+):
+    """Of two that end in the same second, Keystone refuses the second one."""
+    begun = [
+        delegations.begin(f"protect {number}", caller, lambda trust_id: None)
+        for number in range(20)
+    ]
+
+    contexts = [one.context() for one in begun]
+
+    assert all(context.auth_plugin for context in contexts)
+    assert len(identity.trusts) == 20
+
+
 def test_an_administrators_trust_is_for_the_project_of_the_token(
     delegations, identity, caller
 ):
