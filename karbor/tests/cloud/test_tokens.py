@@ -16,9 +16,6 @@ from karbor.tests.cloud.service import KarborService
 from karbor.tests.fakes import distribution, sleeping_plugin
 from karbor.tests.rabbit.daemon import wait_until
 
-#: They wait for a token to expire, on a machine that may be busy.
-pytestmark = pytest.mark.timeout(600)
-
 TOKEN_SECONDS = 60
 PROVIDER = "6d9c3a0c-6d5b-4a54-9f0e-6f2f3f1d7a11"
 
