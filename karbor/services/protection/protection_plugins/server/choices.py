@@ -51,9 +51,9 @@ class Choices:
         :raises KarborException: when something without which there is no server is
             not there
         """
-        saved, chosen_name = self._saved, self._parameters.get("restore_name")
+        saved = self._saved
         asked: dict[str, Any] = {
-            "name": chosen_name or saved.name,
+            "name": self._parameters.get("restore_name") or saved.name,
             "flavorRef": self._flavor_id(),
             "key_name": self._key_name(),
             "availability_zone": self._zone(),
@@ -63,8 +63,7 @@ class Choices:
             "tags": saved.fields.get("tags"),
             "config_drive": saved.fields.get("config_drive") in (True, "True"),
             "user_data": saved.fields.get("user_data"),
-            # Made from the name, as Nova does, when it is to be another server.
-            "hostname": None if chosen_name else saved.fields.get("hostname"),
+            "hostname": self._hostname(),
             "accessIPv4": saved.fields.get("access_ip_v4"),
             "accessIPv6": saved.fields.get("access_ip_v6"),
             "trusted_image_certificates": saved.fields.get(
@@ -130,6 +129,19 @@ class Choices:
             % {"flavor": wanted.get("name") or wanted["id"]}
         )
 
+    def _hostname(self) -> str | None:
+        """None where Nova makes it from the name."""
+        hostname = self._saved.fields.get("hostname")
+        if not hostname or self._parameters.get("restore_name"):
+            return None
+        if "." not in hostname:
+            return str(hostname)
+        # Nova takes one with a domain from microversion 2.94 on.
+        self._remarks.append(
+            _("Its hostname was '%s', and is now made from its name.") % hostname
+        )
+        return None
+
     def _key_name(self) -> str | None:
         chosen = self._parameters.get("restore_key_name")
         if chosen:
@@ -187,7 +199,7 @@ class Choices:
             )
         for volume in self._saved.volumes:
             device = {
-                "uuid": self.volume_id(volume["id"]),
+                "uuid": self._free_volume_id(volume["id"]),
                 "source_type": "volume",
                 "destination_type": "volume",
                 "boot_index": 0 if volume["boot_index"] == 0 else -1,
@@ -202,13 +214,16 @@ class Choices:
         return devices
 
     def volume_id(self, original_id: str) -> str:
-        """What the volume became.
+        """What a volume became; itself when it was not restored."""
+        return self._new.get(original_id, original_id)
 
-        :raises KarborException: when it was not restored and is not there any more
+    def _free_volume_id(self, original_id: str) -> str:
+        """The same, of one that can be attached.
+
+        :raises KarborException: when it was not restored, and is not there or in use
         """
-        restored = self._new.get(original_id)
-        if restored is not None:
-            return restored
+        if original_id in self._new:
+            return self._new[original_id]
         volume = self._cloud.volumes().get(original_id)
         if volume is not None and (
             volume["status"] == "available" or volume.get("multiattach")

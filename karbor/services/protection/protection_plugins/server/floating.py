@@ -12,6 +12,9 @@ from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.clients.networks import EXTERNAL, Kind
 from karbor.services.protection.protection_plugins.server.settings import Cloud
 
+#: The network has no such address, only an administrator may choose one, it is in use.
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
+
 LOG = logging.getLogger(__name__)
 
 
@@ -113,8 +116,7 @@ class FloatingAddresses:
                 Kind.FLOATING_IP, {**asked, "floating_ip_address": wanted}
             )
         except ServiceFailed as error:
-            # The address is in use, or only an administrator may choose one.
-            if error.status not in (HTTPStatus.CONFLICT, HTTPStatus.FORBIDDEN):
+            if error.status not in _REFUSALS:
                 raise
             LOG.info("Floating address %s cannot be had: %s", wanted, error)
             made = self._cloud.neutron.create(Kind.FLOATING_IP, asked)

@@ -154,6 +154,31 @@ class TestServer(RestoreTests):
         reason = self.reason(record, resource)
         assert "new-data is /dev/vdb and was /dev/vdc" in reason
 
+    def test_a_volume_that_was_not_restored_and_is_free_is_used(
+        self, protected, restore, cloud, monkeypatch
+    ):
+        cloud.lose()
+        attach = cloud.nova.attach
+
+        def attach_for_real(server_id, volume_id, *rest):
+            cloud.cinder.volumes[volume_id] = "in-use"
+            attach(server_id, volume_id, *rest)
+
+        monkeypatch.setattr(cloud.nova, "attach", attach_for_real)
+        new_id = restore(protected, new_resources={ROOT: "new-root"})
+        volumes = [one["volumeId"] for one in cloud.nova.attached[new_id]]
+        assert volumes == ["new-root", DATA]
+
+    def test_a_hostname_with_a_domain_is_remarked(
+        self, call, new_checkpoint, restore, cloud, record, resource
+    ):
+        cloud.server["OS-EXT-SRV-ATTR:hostname"] = "web.example.com"
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint)
+        restore(checkpoint, record=record, new_resources=dict(RESTORED))
+        assert "hostname" not in cloud.nova.asked[-1]["server"]
+        assert "web.example.com" in self.reason(record, resource)
+
     def test_a_volume_that_is_nowhere_is_named(
         self, protected, restore, cloud, record, resource
     ):
