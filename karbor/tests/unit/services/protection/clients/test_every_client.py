@@ -1,135 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for the client of every service: where it goes, with what, how long."""
 
-import dataclasses
-import datetime
-import ipaddress
-import json
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
 
-import keystoneauth1.exceptions
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from oslo_config import cfg
 
-from karbor.context import RequestContext
 from karbor.services.protection.client_factory import CLIENT_MODULES, ClientFactory
 from karbor.services.protection.clients import endpoints
 from karbor.services.protection.clients.faults import ServiceFailed, calling
 from karbor.tests.fakes.identity import IdentityServer, User
 from karbor.tests.fakes.web import Answer, WebServer
-
-PROJECT = "0123456789abcdef0123456789abcdef"
-
-
-@dataclasses.dataclass(frozen=True)
-class Service:
-    """A service as its client sees it.
-
-    :param call: one GET
-    :param types: names that catalogues have for it
-    :param version: what catalogues have behind its URL
-    :param path: where the call arrives, without the query
-    """
-
-    call: Callable[[Any], Any]
-    types: tuple[str, ...]
-    version: str
-    path: str
-
-
-SERVICES = {
-    "cinder": Service(
-        lambda client: client.volumes.list(),
-        ("volumev3", "block-storage", "block-store", "volume"),
-        f"/v3/{PROJECT}",
-        f"/v3/{PROJECT}/volumes/detail",
-    ),
-    "freezer": Service(
-        lambda client: client.jobs.list_all(),
-        ("backup",),
-        "",
-        f"/v2/{PROJECT}/jobs/",
-    ),
-    "glance": Service(
-        lambda client: list(client.images.list()), ("image",), "", "/v2/images"
-    ),
-    "keystone": Service(
-        lambda client: client.get("/projects"), ("identity",), "/v3", "/v3/projects"
-    ),
-    "manila": Service(
-        lambda client: client.shares.list(),
-        ("sharev2", "shared-file-system"),
-        "/v2",
-        "/v2/shares/detail",
-    ),
-    "neutron": Service(
-        lambda client: client.list_networks(), ("network",), "", "/v2.0/networks"
-    ),
-    "nova": Service(
-        lambda client: client.servers.list(),
-        ("compute",),
-        "/v2.1",
-        "/v2.1/servers/detail",
-    ),
-    "swift": Service(
-        lambda client: client.get_account(),
-        ("object-store",),
-        f"/v1/AUTH_{PROJECT}",
-        f"/v1/AUTH_{PROJECT}",
-    ),
-    "trove": Service(
-        lambda client: client.instances.list(),
-        ("database",),
-        f"/v1.0/{PROJECT}",
-        f"/v1.0/{PROJECT}/instances",
-    ),
-}
-
-NAMES = sorted(SERVICES)
-ALL_TYPES = [(name, kind) for name in NAMES for kind in SERVICES[name].types]
-#: Their calls that a service has not answered are sent again by the library itself.
-_QUICK = "retries = 0\nretry_interval = 0.01\n"
-_QUICK_SWIFT = f"{_QUICK}swift_retry_attempts = 0\nswift_retry_backoff = 0\n"
-
-_LISTS = ("images", "instances", "jobs", "networks", "projects", "servers", "shares")
-NOTHING = json.dumps({name: [] for name in (*_LISTS, "volumes")}).encode()
-
-
-def nothing(request):
-    return Answer(body=b"[]" if "/AUTH_" in request.path else NOTHING)
+from karbor.tests.unit.services.protection.clients.services import (
+    ALL_TYPES,
+    NAMES,
+    PROJECT,
+    SERVICES,
+    caller,
+    configuration,
+    nothing,
+)
 
 
 @pytest.fixture
 def web():
     with WebServer(nothing).running() as server:
         yield server
-
-
-def configuration(tmp_path, name, more="", text=""):
-    path = tmp_path / "karbor.conf"
-    quick = _QUICK_SWIFT if name == "swift" else _QUICK
-    path.write_text(f"[{name}_client]\n{quick}{more}\n{text}")
-    conf = cfg.ConfigOpts()
-    conf([], default_config_files=[str(path)])
-    return conf
-
-
-def caller(catalog=()):
-    return RequestContext(
-        user_id="alice",
-        project_id=PROJECT,
-        auth_token="user-token",
-        service_catalog=list(catalog),
-        overwrite=False,
-    )
 
 
 def entry(service_type, endpoint_of, *, name="a name"):
@@ -295,85 +192,6 @@ def test_a_call_that_fails_for_a_moment_is_made_again(name, tmp_path):
         conf.set_override(option, 3, group=f"{name}_client")
         SERVICES[name].call(ClientFactory.create_client(name, caller(), conf))
     assert len(web.requests) == 3
-
-
-class _SecretServer:
-    """The web server over TLS, with a certificate that nobody but us knows."""
-
-    def __init__(self, folder):
-        self.certificate = folder / "server.pem"
-        _write_certificate(self.certificate)
-        self.web = WebServer(nothing)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate)
-        inner = self.web._server
-        inner.socket = context.wrap_socket(inner.socket, server_side=True)
-        self.url = self.web.url.replace("http://", "https://")
-
-
-def _write_certificate(path):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-
-
-@pytest.fixture(scope="module")
-def secret(tmp_path_factory):
-    server = _SecretServer(tmp_path_factory.mktemp("tls"))
-    with server.web.running():
-        yield server
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    ("option", "is_trusted"),
-    [
-        ("", False),
-        ("{name}_ca_cert_file = {certificate}", True),
-        ("{name}_auth_insecure = True", True),
-    ],
-    ids=["as the system", "a file of certificates", "no check"],
-)
-def test_certificates_are_checked_as_configured(
-    name, option, is_trusted, secret, tmp_path
-):
-    trust = option.format(name=name, certificate=secret.certificate)
-    endpoint = f"{name}_endpoint = {secret.url}{SERVICES[name].version}"
-    conf = configuration(tmp_path, name, f"{endpoint}\n{trust}")
-    client = ClientFactory.create_client(name, caller(), conf)
-    arrived = len(secret.web.requests)
-    if is_trusted:
-        SERVICES[name].call(client)
-        assert len(secret.web.requests) == arrived + 1
-        return
-    with (
-        pytest.raises(Exception, match=r"(?i)certificate|SSL") as caught,
-        calling(name, "list"),
-    ):
-        SERVICES[name].call(client)
-    assert not isinstance(caught.value, keystoneauth1.exceptions.Unauthorized)
-    assert len(secret.web.requests) == arrived
 
 
 def test_freezers_library_is_as_it_was_for_others(web):
