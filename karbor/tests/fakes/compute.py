@@ -39,6 +39,7 @@ class ComputeServer(JsonService):
     :ivar acted: the actions, in order
     :ivar breaks: actions after which the server is as before; ``build``: in ERROR
     :ivar keeps_deleted: whether a deleted server is there until it is forced away
+    :ivar unlisted: servers of another project, which an administrator may see
     :ivar names_devices: as libvirt does, whatever was asked for
     """
 
@@ -56,6 +57,7 @@ class ComputeServer(JsonService):
         self.zones = ["nova", "east"]
         self.breaks: set[str] = set()
         self.keeps_deleted = False
+        self.unlisted: set[str] = set()
         self.names_devices = False
         self.delay = 1
         self._goes_on: dict[str, tuple[int, str]] = {}
@@ -123,7 +125,8 @@ class ComputeServer(JsonService):
         self, rest: list[str], query: dict[str, str], body: Any
     ) -> tuple[int, Any]:
         if rest == ["detail"]:
-            ids = [] if "marker" in query else list(self.servers)
+            listed = [name for name in self.servers if name not in self.unlisted]
+            ids = [] if "marker" in query else listed
             return 200, {"servers": [self._show(server_id) for server_id in ids]}
         server_id, *more = rest
         if server_id not in self.servers:

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova is asked for what servers are made from, and for many servers at once."""
+
+import uuid
+
+import pytest
+
+from karbor.context import RequestContext
+from karbor.services.protection.client_factory import ClientFactory
+from karbor.services.protection.clients import compute
+from karbor.services.protection.clients.compute import Compute, ServerThings
+from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.tests.conformance.configuration import empty_configuration
+from karbor.tests.fakes.compute import ComputeServer
+from karbor.tests.fakes.neutron_ports import PortsServer
+
+
+@pytest.fixture
+def context():
+    return RequestContext("user", uuid.uuid4().hex, overwrite=False)
+
+
+@pytest.fixture
+def nova(context):
+    server = ComputeServer(PortsServer(context.project_id))
+    with server.running():
+        yield server
+
+
+@pytest.fixture
+def nova_compute(nova, context):
+    conf = empty_configuration()
+    nova.configure(conf)
+    client = ClientFactory.create_client("nova", context, conf, version=compute.VERSION)
+    return Compute(client)
+
+
+@pytest.fixture
+def things(nova_compute, context):
+    return ServerThings(nova_compute, context)
+
+
+def test_a_few_servers_are_asked_for_one_by_one(nova, things):
+    ids = [nova.add() for _each in range(3)]
+    assert set(things.find(ids)) == set(ids)
+    paths = [request.path for request in nova.calls("GET", "servers")]
+    assert len(paths) == 3
+    assert not any("detail" in path for path in paths)
+
+
+def test_many_servers_cost_one_listing(nova, things):
+    ids = [nova.add() for _each in range(20)]
+    nova.add()
+    assert set(things.find(ids)) == set(ids)
+    for request in nova.calls("GET", "servers"):
+        assert "detail" in request.path
+
+
+def test_those_that_no_listing_has_are_asked_for(nova, things):
+    """An administrator's are in other projects too."""
+    ids = [nova.add() for _each in range(4)]
+    nova.unlisted.add(ids[0])
+    assert set(things.find(ids)) == set(ids)
+
+
+def test_one_that_is_gone_is_not_found(nova, things):
+    assert things.find(["nowhere"]) == {}
+
+
+def test_all_servers_of_one_caller_are_looked_at_together(nova_compute, things):
+    same = ServerThings(
+        nova_compute, RequestContext("user", things.key[2], overwrite=False)
+    )
+    other = ServerThings(
+        nova_compute, RequestContext("another", things.key[2], overwrite=False)
+    )
+    assert same.key == things.key
+    assert other.key != things.key
+
+
+def test_a_fault_is_in_novas_words(things):
+    assert things.fault_of({"fault": {"message": "No valid host"}}) == "No valid host"
+    assert things.fault_of({"status": "ACTIVE"}) is None
+
+
+def test_flavors_come_from_all_pages(nova, nova_compute, monkeypatch):
+    monkeypatch.setattr(compute, "PAGE_SIZE", 1)
+    assert [flavor["id"] for flavor in nova_compute.flavors()] == ["flavor-1"]
+    assert len(nova.calls("GET", "flavors")) == 2
+
+
+def test_what_does_not_exist_is_no_error(nova_compute):
+    assert nova_compute.has_keypair("key")
+    assert not nova_compute.has_keypair("other")
+    assert not nova_compute.has_server_group("other")
+    assert nova_compute.delete("nowhere") is False
+
+
+def test_what_nova_refuses_is_named(nova, nova_compute):
+    server_id = nova.add(status="SHUTOFF")
+    with pytest.raises(ServiceFailed, match=f"pause server {server_id}.*SHUTOFF"):
+        nova_compute.act(server_id, "pause")
