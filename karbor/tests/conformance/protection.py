@@ -24,8 +24,9 @@ In a test module of the plugin's package::
             assert service.data(new_id) == "data to protect"
 
 ``resource`` is one that can be protected. ``lose`` deletes it, ``check_restored`` looks
-at what replaced it. A plugin that keeps nothing sets ``keeps_data = False``; one that
-supports fewer operations overrides ``operations``. The suite has a bank in memory
+at what replaced it. A plugin that keeps nothing sets ``keeps_data = False``, one that
+uses a resource that is still there ``uses_what_is_there = True``; one that supports
+fewer operations overrides ``operations``. The suite has a bank in memory
 below real checkpoints, and calls the hooks as an operation does. Needs pytest.
 """
 
@@ -81,6 +82,8 @@ class ProtectionConformance:
     operations: tuple[str, ...] = constants.OPERATION_TYPES
     #: Whether it keeps something in the bank and makes something anew from it.
     keeps_data = True
+    #: Whether a restore uses the resource itself when it is still there.
+    uses_what_is_there = False
     #: The parameters of each operation.
     parameters: dict[str, dict] = {}
 
@@ -282,6 +285,9 @@ class ProtectionConformance:
 
     def test_two_restores_make_two_things(self, protected, restore, resource):
         self.need("restore")
+        if self.uses_what_is_there:
+            assert restore(protected) == resource.id
+            self.lose(resource)
         first, second = restore(protected), restore(protected)
         if self.keeps_data:
             assert first != second

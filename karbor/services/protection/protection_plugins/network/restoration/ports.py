@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restoring the ports of a network that belong to no other service."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from karbor.i18n import _
 from karbor.services.protection.clients.networks import (
@@ -63,6 +62,21 @@ def is_free(port: Thing) -> bool:
     return not port["device_owner"]
 
 
+def new_end(
+    end: Thing, new_ids: Mapping[str, str], subnets: Mapping[str, Thing]
+) -> Thing:
+    """An address for a new port.
+
+    :param end: the original's
+    :param subnets: the original ones, by id
+    """
+    new = {"subnet_id": new_ids[end["subnet_id"]]}
+    if is_dynamic(subnets[end["subnet_id"]]):
+        # Such an address follows from the MAC address, and nobody may choose it.
+        return new
+    return {**new, "ip_address": end["ip_address"]}
+
+
 class _Making:
     """Makes one port anew."""
 
@@ -104,7 +118,7 @@ class _Making:
         if addresses:
             yield Wish(
                 f"the address {', '.join(addresses)}",
-                {"fixed_ips": list(self._addresses())},
+                {"fixed_ips": [self._new_end(end) for end, _new in self._ends()]},
                 tuple(addresses),
             )
         mac = port.get("mac_address")
@@ -135,12 +149,8 @@ class _Making:
                 )
         return found
 
-    def _addresses(self) -> Iterator[dict[str, Any]]:
-        for end, new in self._ends():
-            subnet = self._subnets.get(end["subnet_id"], {})
-            # Such an address follows from the MAC address, and nobody may choose it.
-            chosen = {} if is_dynamic(subnet) else {"ip_address": end["ip_address"]}
-            yield {"subnet_id": new, **chosen}
+    def _new_end(self, end: Thing) -> Thing:
+        return new_end(end, self._target.new_ids, self._subnets)
 
     def _has_security(self) -> bool:
         return self._port.get("port_security_enabled") is not False

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restoring routers, which networks of a restore share, and what joins them."""
 
-from collections.abc import Collection, Mapping
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from karbor.i18n import _
@@ -11,6 +12,9 @@ from karbor.services.protection.protection_plugins.network.restoration.outside i
     ANY,
     MAP,
     Outside,
+)
+from karbor.services.protection.protection_plugins.network.restoration.ports import (
+    new_end,
 )
 from karbor.services.protection.protection_plugins.network.restoration.target import (
     Target,
@@ -162,16 +166,10 @@ def restore_interfaces(
             _remark_foreign(target, network, port)
             continue
         router_id = target.new_ids[port["device_id"]]
-        for end in port["fixed_ips"]:
-            subnet_id = target.new_ids.get(end["subnet_id"])
-            if subnet_id is None:
-                continue
-            made = joined.get((router_id, subnet_id))
-            if made is None:
-                interface = _Interface(target, port, end, subnets[end["subnet_id"]])
-                made = interface.make(router_id, subnet_id, new)
-            if made is not None:
-                target.new_ids[port["id"]] = made
+        interface = _Interface(target, port, subnets, router_id, new)
+        made = interface.find_or_make(joined)
+        if made is not None:
+            target.new_ids[port["id"]] = made
 
 
 def _remark_foreign(target: Target, network: Thing, port: Thing) -> None:
@@ -186,60 +184,84 @@ def _remark_foreign(target: Target, network: Thing, port: Thing) -> None:
 
 
 class _Interface:
-    """What joins a router to one subnet.
+    """What joins a router to one network.
 
-    :param port: that joined them
-    :param end: its address in the subnet
-    :param subnet: the original
+    :param port: that joined the originals
+    :param subnets: of the original network, by id
     """
 
-    def __init__(self, target: Target, port: Thing, end: Thing, subnet: Thing) -> None:
+    def __init__(
+        self,
+        target: Target,
+        port: Thing,
+        subnets: Mapping[str, Thing],
+        router_id: str,
+        network: Thing,
+    ) -> None:
         self._target = target
         self._port = port
-        self._end = end
-        self._subnet = subnet
+        self._subnets = subnets
+        self._router_id = router_id
+        self._network = network
 
-    def make(self, router_id: str, subnet_id: str, network: Thing) -> str | None:
-        """Join them.
+    def find_or_make(self, joined: Mapping[tuple[str, str], str]) -> str | None:
+        """Join the subnets that are not joined yet.
 
-        :returns: the id of the port that does; None, with a remark, when a network
+        :param joined: the ports that join, by the ids of router and subnet
+        :returns: the id of a port that joins them; None, with a remark, when a network
             that was there before does not take it
         :raises ServiceFailed: when a new network does not
         """
+        ports: list[str | None] = []
+        others = []
+        for end in self._port["fixed_ips"]:
+            subnet_id = self._target.new_ids.get(end["subnet_id"])
+            if subnet_id is None:
+                continue
+            there = joined.get((self._router_id, subnet_id))
+            if there is not None:
+                ports.append(there)
+            elif end["ip_address"] == self._subnets[end["subnet_id"]]["gateway_ip"]:
+                ports.append(self._try(functools.partial(self._by_gateway, subnet_id)))
+            else:
+                others.append(end)
+        if others:
+            ports.append(self._try(functools.partial(self._by_port, others)))
+        return next((port for port in ports if port is not None), None)
+
+    def _try(self, join: Callable[[], str]) -> str | None:
         try:
-            if self._end["ip_address"] == self._subnet["gateway_ip"]:
-                return self._by_gateway(router_id, subnet_id)
-            return self._by_port(router_id, subnet_id, network["id"])
+            return join()
         except ServiceFailed as error:
-            is_new = self._target.is_made(network)
+            is_new = self._target.is_made(self._network)
             if is_new or error.retryable or is_over_quota(error):
                 raise
             self._target.remarks.add(
                 _("The router %(router)s does not join %(network)s: %(reason)s")
                 % {
-                    "router": router_id,
-                    "network": title(network),
+                    "router": self._router_id,
+                    "network": title(self._network),
                     "reason": first_line(error),
                 }
             )
             return None
 
-    def _by_gateway(self, router_id: str, subnet_id: str) -> str:
+    def _by_gateway(self, subnet_id: str) -> str:
         target = self._target
-        made = target.neutron.add_interface(router_id, subnet_id=subnet_id)
+        made = target.neutron.add_interface(self._router_id, subnet_id=subnet_id)
         target.mark(Kind.PORT, self._port, made, name=self._port["name"])
         return made
 
-    def _by_port(self, router_id: str, subnet_id: str, network_id: str) -> str:
+    def _by_port(self, ends: Sequence[Thing]) -> str:
         target = self._target
         fields = {
             "name": self._port["name"],
-            "network_id": network_id,
-            "fixed_ips": [
-                {"subnet_id": subnet_id, "ip_address": self._end["ip_address"]}
-            ],
+            "network_id": self._network["id"],
+            "fixed_ips": [new_end(end, target.new_ids, self._subnets) for end in ends],
             "security_groups": [],
         }
         found = target.find_made(Kind.PORT, [self._port]).get(self._port["id"])
-        port = found or target.make(Kind.PORT, self._port, fields)
-        return target.neutron.add_interface(router_id, port_id=port["id"])
+        # What was found may be what a gateway's address is on already.
+        port = found if found is not None and not found["device_id"] else None
+        port = port or target.make(Kind.PORT, self._port, fields)
+        return target.neutron.add_interface(self._router_id, port_id=port["id"])

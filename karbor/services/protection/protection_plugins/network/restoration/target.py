@@ -83,10 +83,10 @@ class Target:
             half_made = by_token.get(self.marks.token(name))
             if name in by_id:
                 found[name] = by_id[name]
-            elif name in by_tag:
-                found[name] = by_tag[name]
             elif half_made is not None:
                 found[name] = self.mark(kind, original, half_made["id"])
+            elif name in by_tag:
+                found[name] = by_tag[name]
         return found
 
     def make(

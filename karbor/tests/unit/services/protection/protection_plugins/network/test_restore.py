@@ -287,3 +287,23 @@ def test_a_neutron_that_does_not_answer_is_no_refusal_of_a_field(rig, neutron, t
     neutron.refusals["POST port"] = [Refused(503, "Unavailable", "come back later")]
     with pytest.raises(exception.RestoreResourceFailed, match="come back later"):
         rig.restore(checkpoint, network)
+
+
+def test_a_router_that_joins_by_a_port_has_all_its_addresses_again(rig, town):
+    """One that the port chose itself is among them, as on all ports."""
+    network = town.east["network"]
+    router = rig.home.create(Kind.ROUTER, {"name": "second"})
+    ends = [{"subnet_id": town.east["subnet"]["id"], "ip_address": "10.1.0.200"}]
+    port = rig.home.create(
+        Kind.PORT,
+        {"network_id": network["id"], "fixed_ips": ends, "security_groups": []},
+    )
+    assert len(port["fixed_ips"]) == 2
+    rig.home.add_interface(router["id"], port_id=port["id"])
+    checkpoint = rig.protect(network)
+    wipe(rig, HOME)
+    run = rig.restore(checkpoint, network)
+    (joined,) = rig.state.ports(device_id=run.new[router["id"]])
+    assert len(joined["fixed_ips"]) == 2
+    assert "10.1.0.200" in {end["ip_address"] for end in joined["fixed_ips"]}
+    assert "second" not in run.remarks[0]
