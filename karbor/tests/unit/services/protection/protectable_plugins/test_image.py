@@ -1,66 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding images: which ones, and with how many questions."""
 
-import json
-import urllib.parse
-
 import pytest
 
 from karbor import exception
-from karbor.common import constants
 from karbor.context import RequestContext
-from karbor.resource import Resource
-from karbor.services.protection.clients import glance
 from karbor.services.protection.protectable_plugins.image import ImageProtectablePlugin
-from karbor.tests.conformance.configuration import empty_configuration
+from karbor.tests.fakes.listing.glance import GlanceLists
 from karbor.tests.fakes.nova import NovaServer
 from karbor.tests.fakes.web import Answer, WebServer
+from karbor.tests.unit.services.protection.protectable_plugins.cloud import (
+    PROJECT,
+    ids,
+    project,
+    server,
+)
 
-PROJECT = "0123456789abcdef0123456789abcdef"
 PAGE = 25
 
 
-class FakeGlance:
-    """Lists, filters and pages as Glance does."""
-
-    def __init__(self):
-        self.images = {}
-        self.web = WebServer(self.answer)
-
-    def add(self, image_id, status="active", owner=PROJECT, hidden=False):
-        self.images[image_id] = {
-            "id": image_id,
-            "name": f"name of {image_id}",
-            "status": status,
-            "owner": owner,
-            "os_hidden": hidden,
-        }
-
-    def answer(self, request):
-        url = urllib.parse.urlsplit(request.path)
-        if url.path != "/v2/images":
-            found = self.images.get(url.path.rpartition("/")[2])
-            return Answer(body=json.dumps(found).encode()) if found else Answer(404)
-        query = dict(urllib.parse.parse_qsl(url.query))
-        hidden = query["os_hidden"] == "true"
-        found = [i for i in self.images.values() if i["os_hidden"] is hidden]
-        if "owner" in query:
-            found = [i for i in found if i["owner"] == query["owner"]]
-        if "id" in query:
-            ids = query["id"].removeprefix("in:").split(",")
-            found = [i for i in found if i["id"] in ids]
-        start = int(query.get("start", 0))
-        page = {"images": found[start : start + PAGE]}
-        if start + PAGE < len(found):
-            query["start"] = str(start + PAGE)
-            page["next"] = "/v2/images?" + urllib.parse.urlencode(query)
-        return Answer(body=json.dumps(page).encode())
-
-
 @pytest.fixture
-def images():
-    server = FakeGlance()
-    with server.web.running():
+def images(conf):
+    with GlanceLists(PAGE).running() as server:
+        server.configure(conf)
         yield server
 
 
@@ -71,39 +33,13 @@ def nova():
 
 
 @pytest.fixture
-def conf(images):
-    made = empty_configuration()
-    glance.OPTIONS.register(made)
-    made.set_override("glance_endpoint", images.web.url, "glance_client")
-    made.set_override("retries", 0, "glance_client")
-    return made
-
-
-@pytest.fixture
-def context():
-    return RequestContext("alice", PROJECT, overwrite=False)
-
-
-@pytest.fixture
-def plugin(conf, context):
+def plugin(conf, context, images):
     return ImageProtectablePlugin(None, conf).instance(context, conf)
 
 
-def project(project_id=PROJECT):
-    return Resource(constants.PROJECT_RESOURCE_TYPE, project_id, None)
-
-
-def server(server_id):
-    return Resource(constants.SERVER_RESOURCE_TYPE, server_id, None)
-
-
-def ids(resources):
-    return [resource.id for resource in resources]
-
-
 def test_a_project_depends_on_the_images_that_it_owns(plugin, context, images):
-    images.add("own")
-    images.add("hidden", hidden=True)
+    images.add("own", PROJECT)
+    images.add("hidden", PROJECT, hidden=True)
     images.add("shared", owner="another")
     found = plugin.get_dependent_resources(context, project())
     assert ids(found) == ["own", "hidden"]
@@ -112,7 +48,7 @@ def test_a_project_depends_on_the_images_that_it_owns(plugin, context, images):
 
 def test_all_pages_are_read(plugin, context, images):
     for number in range(3 * PAGE + 1):
-        images.add(f"image-{number:03}")
+        images.add(f"image-{number:03}", PROJECT)
     assert len(plugin.list_resources(context)) == 3 * PAGE + 1
 
 
@@ -127,8 +63,8 @@ def test_a_context_without_a_project_has_no_images(plugin, images):
 def test_an_image_that_cannot_be_protected_is_left_out_and_named(
     plugin, context, images, status
 ):
-    images.add("bad", status=status)
-    images.add("good")
+    images.add("bad", PROJECT, status=status)
+    images.add("good", PROJECT)
     assert ids(plugin.get_dependent_resources(context, project())) == ["good"]
     with pytest.raises(exception.ProtectableResourceInvalidStatus, match=status):
         plugin.show_resource(context, "bad")
@@ -136,13 +72,13 @@ def test_an_image_that_cannot_be_protected_is_left_out_and_named(
 
 @pytest.mark.parametrize("status", ["active", "saving", "uploading", "importing"])
 def test_an_image_on_its_way_is_found(plugin, context, images, status):
-    images.add("soon", status=status)
+    images.add("soon", PROJECT, status=status)
     assert ids(plugin.list_resources(context)) == ["soon"]
     assert plugin.show_resource(context, "soon").name == "name of soon"
 
 
 def test_nova_is_not_needed_without_servers(plugin, images):
-    images.add("own")
+    images.add("own", PROJECT)
     admin = RequestContext("root", PROJECT, is_admin=True, overwrite=False)
     found = plugin.get_dependent_resources_many(admin, [project(), project("p2")])
     assert {parent.id: ids(children) for parent, children in found.items()} == {
@@ -187,14 +123,14 @@ def test_a_server_that_nova_does_not_know_is_an_error(plugin, context, nova, con
 def count_questions(plugin, context, images, nova, number):
     parents = []
     for index in range(number):
-        images.add(f"image-{index % 10}")
+        images.add(f"image-{index % 10}", PROJECT)
         nova.add(f"server-{index:04}", f"image-{index % 10}")
         parents.append(server(f"server-{index:04}"))
-    before = len(images.web.requests) + len(nova.requests)
+    before = len(images.requests) + len(nova.requests)
     plugin = plugin.instance(context, plugin._conf)
     found = plugin.get_dependent_resources_many(context, parents)
     assert all(len(found[parent]) == 1 for parent in parents)
-    return len(images.web.requests) + len(nova.requests) - before
+    return len(images.requests) + len(nova.requests) - before
 
 
 def test_questions_do_not_grow_with_the_servers(plugin, context, images, nova, conf):
@@ -207,10 +143,10 @@ def test_questions_do_not_grow_with_the_servers(plugin, context, images, nova, c
 
 def test_a_glance_that_fails_in_the_middle_gives_no_part(plugin, context, images):
     for number in range(2 * PAGE):
-        images.add(f"image-{number:03}")
+        images.add(f"image-{number:03}", PROJECT)
 
     def fail_later(request):
-        return Answer(500) if "start" in request.path else images.answer(request)
+        return Answer(500) if "marker" in request.path else images._answer(request)
 
     with WebServer(fail_later).running() as failing:
         plugin._conf.set_override("glance_endpoint", failing.url, "glance_client")
@@ -224,7 +160,7 @@ def test_an_image_that_does_not_exist_is_none(plugin, context):
 
 def test_an_id_is_not_a_path(plugin, context, images):
     assert plugin.show_resource(context, "../images?x") is None
-    assert images.web.requests[-1].path == "/v2/images/..%2Fimages%3Fx"
+    assert images.requests[-1].path == "/v2/images/..%2Fimages%3Fx"
 
 
 def test_an_answer_that_is_not_glances_is_an_error(plugin, context, images):
