@@ -126,8 +126,9 @@ def test_an_operation_that_takes_longer_than_a_token_lives_ends_well(make_site):
     service, project = make_site()
     other_service, other_project = make_site("[delegation]\nenabled = False\n")
 
-    checkpoint_id, other_id = begin(project), begin(other_project)
+    checkpoint_id = begin(project)
     wait_until(lambda: trusts(project), "a trust")
+    other_id = begin(other_project)
     shown = project.karbor.wait_for_checkpoint(PROVIDER, checkpoint_id)
     other_project.karbor.wait_for_checkpoint(PROVIDER, other_id, "error")
 
