@@ -4,6 +4,7 @@
 from typing import Any
 
 from karbor.services.protection.bank import depth
+from karbor.services.protection.protection_plugins.described import Schemas
 
 OPTIONS_SCHEMA: dict[str, Any] = {
     "title": "Image Protection Options",
@@ -61,3 +62,5 @@ SAVED_INFO_SCHEMA: dict[str, Any] = {
     },
     "required": ["image_metadata"],
 }
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)

@@ -1,21 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Glance's images: data and description into the bank, and back."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
 from karbor.common import constants
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
-from karbor.services.protection.protection_plugins.image import (
-    image_plugin_schemas as schemas,
-)
-from karbor.services.protection.protection_plugins.image.keep import (
-    CopyOperation,
-    DeleteOperation,
-    VerifyOperation,
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
+from karbor.services.protection.protection_plugins.image.image_plugin_schemas import (
+    SCHEMAS,
 )
 from karbor.services.protection.protection_plugins.image.protect import (
     ProtectOperation,
@@ -25,19 +20,30 @@ from karbor.services.protection.protection_plugins.image.restore import (
 )
 from karbor.services.protection.protection_plugins.image.saved_image import SavedImage
 from karbor.services.protection.protection_plugins.image.settings import ImageSettings
+from karbor.services.protection.protection_plugins.image.verify import (
+    VerifyOperation,
+    check_objects,
+)
+from karbor.services.protection.protection_plugins.section import (
+    CopyOperation,
+    DeleteOperation,
+)
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
+_NAME = "Image Backup"
 
-class GlanceProtectionPlugin(ProtectionPlugin):
+
+class GlanceProtectionPlugin(DescribedPlugin):
     """``OS::Glance::Image``; configured in ``[image_backup_plugin]``."""
+
+    resource_types = (constants.IMAGE_RESOURCE_TYPE,)
+    schemas = SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = ImageSettings.from_conf(
-            config if config is not None else cfg.CONF
-        )
+        self._settings = ImageSettings.from_conf(self.conf)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return ProtectOperation(self._settings)
@@ -46,33 +52,13 @@ class GlanceProtectionPlugin(ProtectionPlugin):
         return RestoreOperation(self._settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
-        return VerifyOperation()
+        return VerifyOperation(_NAME, SavedImage.load)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
-        return CopyOperation()
+        return CopyOperation(_NAME, SavedImage.load, check_objects)
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation()
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.IMAGE_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
+        return DeleteOperation(_NAME)
 
     @classmethod
     def get_saved_info(

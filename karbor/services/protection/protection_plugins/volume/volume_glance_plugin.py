@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Cinder's volumes: their data into the bank, and back, by way of Glance."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
 from karbor.common import constants
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
-from karbor.services.protection.protection_plugins.image.keep import (
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
+from karbor.services.protection.protection_plugins.image.verify import (
+    VerifyOperation,
+    check_objects,
+)
+from karbor.services.protection.protection_plugins.section import (
     CopyOperation,
     DeleteOperation,
-    VerifyOperation,
 )
 from karbor.services.protection.protection_plugins.volume import settings
-from karbor.services.protection.protection_plugins.volume.glance_copy import schemas
 from karbor.services.protection.protection_plugins.volume.glance_copy.protect import (
     ProtectOperation,
 )
@@ -25,6 +27,9 @@ from karbor.services.protection.protection_plugins.volume.glance_copy.restore im
 from karbor.services.protection.protection_plugins.volume.glance_copy.saved import (
     SavedVolume,
     load_data,
+)
+from karbor.services.protection.protection_plugins.volume.glance_copy.schemas import (
+    SCHEMAS,
 )
 
 if TYPE_CHECKING:
@@ -37,14 +42,15 @@ OPTS = settings.OPTS
 _NAME = "Volume Glance Backup"
 
 
-class VolumeGlanceProtectionPlugin(ProtectionPlugin):
+class VolumeGlanceProtectionPlugin(DescribedPlugin):
     """``OS::Cinder::Volume``; configured in ``[volume_glance_plugin]``."""
+
+    resource_types = (constants.VOLUME_RESOURCE_TYPE,)
+    schemas = SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = settings.VolumeSettings.from_conf(
-            config if config is not None else cfg.CONF, GROUP
-        )
+        self._settings = settings.VolumeSettings.from_conf(self.conf, GROUP)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return ProtectOperation(self._settings)
@@ -56,30 +62,10 @@ class VolumeGlanceProtectionPlugin(ProtectionPlugin):
         return VerifyOperation(_NAME, load_data)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
-        return CopyOperation(_NAME, load_data)
+        return CopyOperation(_NAME, load_data, check_objects)
 
     def get_delete_operation(self, resource: Resource) -> Operation:
         return DeleteOperation(_NAME)
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.VOLUME_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
 
     @classmethod
     def get_saved_info(

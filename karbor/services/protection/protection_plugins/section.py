@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copying and deleting a resource of which all that is kept is in its bank section."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from karbor import exception
+from karbor.context import RequestContext
+from karbor.resource import Resource
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.failing import failing
+
+if TYPE_CHECKING:
+    from karbor.services.protection.bank_plugin import BankSection
+
+
+class CopyOperation(Operation):
+    """Copies the section into that of the new checkpoint.
+
+    :param name: of what is copied, as people read it: ``Image Backup``
+    :param load: gives what a section keeps, with the ``size`` of its data in bytes if
+        there is data, and raises when it is not whole
+    :param check: examines the copy's data, given the section and what it keeps: what
+        the source had lost without a trace was not copied
+    """
+
+    def __init__(
+        self,
+        name: str,
+        load: "Callable[[BankSection], Any]",
+        check: "Callable[[BankSection, Any], None] | None" = None,
+    ) -> None:
+        self._name = name
+        self._load = load
+        self._check = check
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        source = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        target = kwargs["checkpoint_copy"].get_resource_bank_section(resource.id)
+        progress = kwargs.get("progress")
+        with failing(exception.CreateResourceFailed, f"{self._name} Copy", resource):
+            kept = self._load(source)
+            if progress is not None:
+                progress.expect(getattr(kept, "size", 0))
+            source.copy_to(target, progress=progress)
+            kept = self._load(target)
+            if self._check is not None:
+                self._check(target, kept)
+
+    def on_revert(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        kwargs["checkpoint_copy"].get_resource_bank_section(resource.id).delete_all()
+
+
+class DeleteOperation(Operation):
+    """Deletes everything that the bank keeps of the resource.
+
+    :param name: of what is deleted, as people read it: ``Image Backup``
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def on_main(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        with failing(exception.DeleteResourceFailed, self._name, resource):
+            checkpoint.get_resource_bank_section(resource.id).delete_all()
