@@ -18,6 +18,8 @@ USER = "karbor"
 #: Under which the real client looks for Karbor.
 SERVICE_TYPE = "data-protect"
 
+_PATIENCE = 240
+
 _CREDENTIALS = """\
 auth_type = password
 auth_url = {cloud.auth_url}
@@ -71,7 +73,9 @@ class KarborService:
         for daemon in self.daemons:
             daemon.launch()
         for daemon in self.daemons:
-            wait_until(lambda daemon=daemon: _serves(daemon), "a daemon that serves")
+            wait_until(
+                lambda daemon=daemon: _serves(daemon), "a daemon that serves", _PATIENCE
+            )
 
     def stop(self) -> None:
         """End its processes, and take its endpoint out of the catalogue."""
@@ -91,7 +95,7 @@ class KarborService:
                 stdout=log,
                 stderr=log,
             )
-        wait_until(self._listens, "karbor-api that listens")
+        wait_until(self._listens, "karbor-api that listens", _PATIENCE)
 
     def stop_api(self) -> None:
         """End ``karbor-api``, if it runs."""
@@ -112,6 +116,8 @@ class KarborService:
             "use_stderr": True,
             "state_path": self.folder / "state" / host,
             "transport_url": self.cloud.transport_url,
+            # Not that of the cloud's services, whose queues are not durable.
+            "control_exchange": "karbor",
             "protection_topic": self._topic,
             "osapi_karbor_listen_port": self._port,
             "report_interval": 2,
@@ -126,7 +132,9 @@ class KarborService:
             + f"[database]\nconnection = {self._database_url}\n"
             + f"[keystone_authtoken]\n{credentials}"
             + f"[service_auth]\n{credentials}"
-            + "[oslo_messaging_rabbit]\nrabbit_retry_interval = 1\n"
+            # What is sent while a daemon connects again then waits for it.
+            + "[oslo_messaging_rabbit]\namqp_durable_queues = True\n"
+            + "rabbit_retry_interval = 1\n"
             + "kombu_reconnect_delay = 0.2\nrabbit_interval_max = 1\n"
         )
         path.chmod(0o600)
