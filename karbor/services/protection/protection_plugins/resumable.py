@@ -41,6 +41,12 @@ class Note:
     finished: bool = False
 
 
+def forget_all(section: "BankSection") -> None:
+    """Remove the notes of all operations, where none of them will run again."""
+    for key in section.list_objects(prefix=f"{_FOLDER}/"):
+        section.delete_object(key)
+
+
 class Notes:
     """The notes of one operation on one resource.
 

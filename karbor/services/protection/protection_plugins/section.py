@@ -9,13 +9,16 @@ from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.resumable import forget_all
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
 class CopyOperation(Operation):
-    """Copies the section into that of the new checkpoint.
+    """Copies the section into that of the new checkpoint, but for notes.
+
+    What operations on the source have noted is none of the copy's.
 
     :param name: of what is copied, as people read it: ``Image Backup``
     :param load: gives what a section keeps, with the ``size`` of its data in bytes if
@@ -50,6 +53,7 @@ class CopyOperation(Operation):
             if progress is not None:
                 progress.expect(getattr(kept, "size", 0))
             source.copy_to(target, progress=progress)
+            forget_all(target)
             kept = self._load(target)
             if self._check is not None:
                 self._check(target, kept)

@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Nova's servers: what they are into the bank, and together again."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
 from karbor.common import constants
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
-from karbor.services.protection.protection_plugins.server import (
-    server_plugin_schemas as schemas,
-)
-from karbor.services.protection.protection_plugins.server.keep import (
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
+from karbor.services.protection.protection_plugins.section import (
     CopyOperation,
     DeleteOperation,
-    VerifyOperation,
 )
 from karbor.services.protection.protection_plugins.server.protect import (
     ProtectOperation,
@@ -26,22 +22,32 @@ from karbor.services.protection.protection_plugins.server.restore import (
 from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,
 )
+from karbor.services.protection.protection_plugins.server.server_plugin_schemas import (
+    SCHEMAS,
+)
 from karbor.services.protection.protection_plugins.server.settings import (
     ServerSettings,
+)
+from karbor.services.protection.protection_plugins.server.verify import (
+    VerifyOperation,
 )
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class NovaProtectionPlugin(ProtectionPlugin):
+_NAME = "Server Backup"
+
+
+class NovaProtectionPlugin(DescribedPlugin):
     """``OS::Nova::Server``; configured in ``[nova_backup_protection_plugin]``."""
+
+    resource_types = (constants.SERVER_RESOURCE_TYPE,)
+    schemas = SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = ServerSettings.from_conf(
-            config if config is not None else cfg.CONF
-        )
+        self._settings = ServerSettings.from_conf(self.conf)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return ProtectOperation(self._settings)
@@ -53,30 +59,10 @@ class NovaProtectionPlugin(ProtectionPlugin):
         return VerifyOperation(self._settings)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
-        return CopyOperation()
+        return CopyOperation(_NAME, SavedServer.load)
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation()
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.SERVER_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
+        return DeleteOperation(_NAME)
 
     @classmethod
     def get_saved_info(

@@ -3,6 +3,8 @@
 
 from typing import Any
 
+from karbor.services.protection.protection_plugins.described import Schemas
+
 OPTIONS_SCHEMA: dict[str, Any] = {
     "title": "Server Protection Options",
     "type": "object",
@@ -114,3 +116,5 @@ SAVED_INFO_SCHEMA: dict[str, Any] = {
     },
     "required": ["server_metadata", "attach_metadata"],
 }
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)

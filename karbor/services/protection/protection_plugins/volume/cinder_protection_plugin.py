@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Cinder's volumes by Cinder's backups."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
@@ -9,12 +8,13 @@ from oslo_config import cfg
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.uncopied import UncopiedOperation
 from karbor.services.protection.protection_plugins.volume import settings
-from karbor.services.protection.protection_plugins.volume.cinder_backup import (
-    protect,
-    schemas,
+from karbor.services.protection.protection_plugins.volume.cinder_backup import protect
+from karbor.services.protection.protection_plugins.volume.cinder_backup.schemas import (
+    SCHEMAS,
 )
 from karbor.services.protection.protection_plugins.volume.kept.keep import (
     DeleteOperation,
@@ -45,15 +45,17 @@ OPTS: tuple[cfg.Opt, ...] = (
 )
 
 
-class CinderBackupProtectionPlugin(ProtectionPlugin):
+class CinderBackupProtectionPlugin(DescribedPlugin):
     """``OS::Cinder::Volume``; configured in ``[cinder_backup_protection_plugin]``."""
+
+    resource_types = (constants.VOLUME_RESOURCE_TYPE,)
+    schemas = SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        options = config if config is not None else cfg.CONF
-        self._settings = settings.VolumeSettings.from_conf(options, GROUP)
-        options.register_opts(OPTS, group=GROUP)
-        self._from_snapshot: bool = options[GROUP].backup_from_snapshot
+        self._settings = settings.VolumeSettings.from_conf(self.conf, GROUP)
+        self.conf.register_opts(OPTS, group=GROUP)
+        self._from_snapshot: bool = self.conf[GROUP].backup_from_snapshot
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return protect.ProtectOperation(
@@ -74,26 +76,6 @@ class CinderBackupProtectionPlugin(ProtectionPlugin):
 
     def get_delete_operation(self, resource: Resource) -> Operation:
         return DeleteOperation(self._settings, BACKUP)
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.VOLUME_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
 
     @classmethod
     def get_saved_info(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Cinder's volumes by snapshots that stay in Cinder."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
@@ -9,12 +8,15 @@ from oslo_config import cfg
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.uncopied import UncopiedOperation
 from karbor.services.protection.protection_plugins.volume import settings
 from karbor.services.protection.protection_plugins.volume.cinder_snapshot import (
     protect,
-    schemas,
+)
+from karbor.services.protection.protection_plugins.volume.cinder_snapshot import (
+    schemas as snapshot_schemas,
 )
 from karbor.services.protection.protection_plugins.volume.kept.keep import (
     DeleteOperation,
@@ -36,14 +38,15 @@ GROUP = "volume_snapshot_plugin"
 OPTS = settings.OPTS
 
 
-class VolumeSnapshotProtectionPlugin(ProtectionPlugin):
+class VolumeSnapshotProtectionPlugin(DescribedPlugin):
     """``OS::Cinder::Volume``; configured in ``[volume_snapshot_plugin]``."""
+
+    resource_types = (constants.VOLUME_RESOURCE_TYPE,)
+    schemas = snapshot_schemas.SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = settings.VolumeSettings.from_conf(
-            config if config is not None else cfg.CONF, GROUP
-        )
+        self._settings = settings.VolumeSettings.from_conf(self.conf, GROUP)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return protect.ProtectOperation(self._settings)
@@ -62,26 +65,6 @@ class VolumeSnapshotProtectionPlugin(ProtectionPlugin):
 
     def get_delete_operation(self, resource: Resource) -> Operation:
         return DeleteOperation(self._settings, SNAPSHOT)
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.VOLUME_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
 
     @classmethod
     def get_saved_info(

@@ -3,6 +3,7 @@
 
 from typing import Any
 
+from karbor.services.protection.protection_plugins.described import Schemas
 from karbor.services.protection.protection_plugins.volume import properties
 
 OPTIONS_SCHEMA: dict[str, Any] = {
@@ -86,3 +87,5 @@ SAVED_INFO_SCHEMA: dict[str, Any] = {
     },
     "required": ["snapshot_id", "volume_metadata"],
 }
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)

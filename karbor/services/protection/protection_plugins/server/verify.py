@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verifying, copying and deleting what a bank keeps of a server."""
+"""Verifying what a bank keeps of a server."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -57,49 +57,6 @@ class VerifyOperation(Operation):
                 )
             remarks = _remarks(self._settings.cloud(context), saved)
         report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, " ".join(remarks))
-
-
-class CopyOperation(Operation):
-    """Copies the section into that of the new checkpoint."""
-
-    def on_main(
-        self,
-        checkpoint: Any,
-        resource: Resource,
-        context: RequestContext,
-        parameters: dict[str, Any],
-        **kwargs: Any,
-    ) -> None:
-        source = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
-        target = kwargs["checkpoint_copy"].get_resource_bank_section(resource.id)
-        with failing(exception.CreateResourceFailed, "Server Backup Copy", resource):
-            # Without the notes of operations on the source.
-            SavedServer.load(source).save(target)
-
-    def on_revert(
-        self,
-        checkpoint: Any,
-        resource: Resource,
-        context: RequestContext,
-        parameters: dict[str, Any],
-        **kwargs: Any,
-    ) -> None:
-        kwargs["checkpoint_copy"].get_resource_bank_section(resource.id).delete_all()
-
-
-class DeleteOperation(Operation):
-    """Deletes everything that the bank keeps of the server."""
-
-    def on_main(
-        self,
-        checkpoint: Any,
-        resource: Resource,
-        context: RequestContext,
-        parameters: dict[str, Any],
-        **kwargs: Any,
-    ) -> None:
-        with failing(exception.DeleteResourceFailed, "Server Backup", resource):
-            checkpoint.get_resource_bank_section(resource.id).delete_all()
 
 
 def _lacking(graph: Any, saved: SavedServer) -> Iterator[str]:
