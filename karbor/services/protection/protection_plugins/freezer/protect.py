@@ -158,7 +158,9 @@ class ProtectOperation(Operation):
                     backup_actions(self._settings, saved, mark_of(note.token)),
                 )
             data = StoredData(self._settings, context, saved.storage, saved.container)
-            dataclasses.replace(saved, size=data.size()).save(section)
+            size = data.size()
+            tell_moved(kwargs.get("progress"), size)
+            dataclasses.replace(saved, size=size).save(section)
 
     def on_complete(
         self,
@@ -204,6 +206,13 @@ def clean_up(
     if note is not None:
         yield from JobRunner(settings, context).remove(note.token)
         yield from Cloud(settings, context).delete_left(mark_of(note.token))
+
+
+def tell_moved(progress: Any, size: int | None) -> None:
+    """Count what a job has moved, which Karbor sees only when it has ended."""
+    if progress is not None and size is not None:
+        progress.expect(size)
+        progress.advance(size)
 
 
 def container_of(settings: FreezerSettings, checkpoint: Any, resource: Resource) -> str:

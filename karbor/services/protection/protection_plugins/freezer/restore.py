@@ -26,6 +26,7 @@ from karbor.services.protection.protection_plugins.freezer.protect import (
     NAME,
     NOTE,
     is_covered,
+    tell_moved,
 )
 from karbor.services.protection.protection_plugins.freezer.saved_backup import (
     SavedBackup,
@@ -69,6 +70,7 @@ class RestoreOperation(Operation):
             made = {}
             if saved.targets:
                 made = yield from self._make(section, saved, resource, context, record)
+            tell_moved(kwargs.get("progress"), saved.size)
         kwargs["new_resources"].update(made)
         for target in saved.targets:
             kind = KINDS[target.kind]

@@ -11,6 +11,7 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.graph import ResourceGraph
+from karbor.services.protection.progress import OperationProgress, ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS
 from karbor.services.protection.protection_plugins.freezer import plugins, settings
 from karbor.services.protection.records import RestoreRecord, VerificationRecord
@@ -148,6 +149,14 @@ class TestVolumePlugin(FreezerConformance):
         for _run in range(2):
             call("protect", checkpoint, hooks=("on_main",))
         assert len(self.freezer.done) == 1
+
+    def test_what_the_job_has_moved_is_counted(self, call, new_checkpoint):
+        operation = OperationProgress()
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint, progress=ResourceProgress(operation))
+        stored = sum(self.freezer.swift.objects["karbor"].values())
+        told = operation.snapshot()
+        assert told["bytes_done"] == told["bytes_total"] == stored > 0
 
     def test_the_configured_scheduler_runs_the_job(self, change, call, new_checkpoint):
         change(scheduler_client_id="scheduler-2")
