@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Trove's databases: by backups that Trove keeps."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
@@ -9,9 +8,9 @@ from oslo_config import cfg
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
+from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.database import (
-    database_backup_plugin_schemas as schemas,
+    database_backup_plugin_schemas,
 )
 from karbor.services.protection.protection_plugins.database.keep import (
     DeleteOperation,
@@ -29,20 +28,22 @@ from karbor.services.protection.protection_plugins.database.saved_database impor
 from karbor.services.protection.protection_plugins.database.settings import (
     DatabaseSettings,
 )
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.uncopied import UncopiedOperation
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class DatabaseBackupProtectionPlugin(ProtectionPlugin):
+class DatabaseBackupProtectionPlugin(DescribedPlugin):
     """``OS::Trove::Instance``; configured in ``[database_backup_plugin]``."""
+
+    resource_types = (constants.DATABASE_RESOURCE_TYPE,)
+    schemas = database_backup_plugin_schemas.SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = DatabaseSettings.from_conf(
-            config if config is not None else cfg.CONF
-        )
+        self._settings = DatabaseSettings.from_conf(self.conf)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return ProtectOperation(self._settings)
@@ -61,26 +62,6 @@ class DatabaseBackupProtectionPlugin(ProtectionPlugin):
 
     def get_delete_operation(self, resource: Resource) -> Operation:
         return DeleteOperation(self._settings)
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.DATABASE_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
 
     @classmethod
     def get_saved_info(

@@ -3,6 +3,8 @@
 
 from typing import Any
 
+from karbor.services.protection.protection_plugins.described import Schemas
+
 OPTIONS_SCHEMA: dict[str, Any] = {
     "title": "Database Instance Protection Options",
     "type": "object",
@@ -135,3 +137,7 @@ SAVED_INFO_SCHEMA: dict[str, Any] = {
     },
     "required": ["backup_id", "instance_metadata"],
 }
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person may say about protecting by Freezer, and sees of what is saved."""
 
+import dataclasses
 from typing import Any
+
+from karbor.services.protection.protection_plugins.described import Schemas
 
 OPTIONS_SCHEMA: dict[str, Any] = {
     "title": "Freezer Protection Options",
@@ -92,3 +95,12 @@ SAVED_INFO_SCHEMA: dict[str, Any] = {
     },
     "required": ["backup_name", "storage", "container"],
 }
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)
+PROJECT_SCHEMAS = dataclasses.replace(SCHEMAS, restore=PROJECT_RESTORE_SCHEMA)
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)
+
+PROJECT_SCHEMAS = Schemas(
+    OPTIONS_SCHEMA, PROJECT_RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA
+)

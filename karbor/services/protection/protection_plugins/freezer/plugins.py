@@ -9,9 +9,10 @@ from oslo_config import cfg
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.freezer import (
-    freezer_plugin_schemas as schemas,
+    freezer_plugin_schemas,
 )
 from karbor.services.protection.protection_plugins.freezer.keep import (
     DeleteOperation,
@@ -45,17 +46,15 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class _FreezerPlugin(ProtectionPlugin):
+class _FreezerPlugin(DescribedPlugin):
     """What the plugins share; configured in ``[freezer_protection_plugin]``."""
 
-    resource_type: ClassVar[str]
+    schemas = freezer_plugin_schemas.SCHEMAS
     coverage: ClassVar[Coverage]
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = FreezerSettings.from_conf(
-            config if config is not None else cfg.CONF
-        )
+        self._settings = FreezerSettings.from_conf(self.conf)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return ProtectOperation(self._settings, self.coverage)
@@ -74,26 +73,6 @@ class _FreezerPlugin(ProtectionPlugin):
 
     def get_delete_operation(self, resource: Resource) -> Operation:
         return DeleteOperation(self._settings)
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [cls.resource_type]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
 
     @classmethod
     def get_saved_info(
@@ -116,26 +95,23 @@ class _FreezerPlugin(ProtectionPlugin):
 class FreezerProtectionPlugin(_FreezerPlugin):
     """``OS::Cinder::Volume``."""
 
-    resource_type = constants.VOLUME_RESOURCE_TYPE
+    resource_types = (constants.VOLUME_RESOURCE_TYPE,)
     coverage = OneCoverage(VolumeKind())
 
 
 class ServerFreezerProtectionPlugin(_FreezerPlugin):
     """``OS::Nova::Server``: its root disk, and a new server from it."""
 
-    resource_type = constants.SERVER_RESOURCE_TYPE
+    resource_types = (constants.SERVER_RESOURCE_TYPE,)
     coverage = OneCoverage(ServerKind())
 
 
 class ProjectFreezerProtectionPlugin(_FreezerPlugin):
     """``OS::Keystone::Project``: all its servers by one job."""
 
-    resource_type = constants.PROJECT_RESOURCE_TYPE
+    resource_types = (constants.PROJECT_RESOURCE_TYPE,)
+    schemas = freezer_plugin_schemas.PROJECT_SCHEMAS
     coverage = ProjectCoverage()
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.PROJECT_RESTORE_SCHEMA
 
 
 class ImageFreezerProtectionPlugin(NoopProtectionPlugin):

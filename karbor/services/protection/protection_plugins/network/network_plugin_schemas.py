@@ -3,6 +3,8 @@
 
 from typing import Any
 
+from karbor.services.protection.protection_plugins.described import Schemas
+
 OPTIONS_SCHEMA: dict[str, Any] = {
     "title": "Network Protection Options",
     "type": "object",
@@ -76,3 +78,5 @@ SAVED_INFO_SCHEMA: dict[str, Any] = {
     },
     "required": ["networks"],
 }
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)

@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Neutron's networks: what they are and all that is on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
 from karbor.common import constants
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.network import (
-    network_plugin_schemas as schemas,
-)
-from karbor.services.protection.protection_plugins.network.keep import (
-    CopyOperation,
-    DeleteOperation,
-    VerifyOperation,
+    network_plugin_schemas,
 )
 from karbor.services.protection.protection_plugins.network.protect import (
+    NAME,
     ProtectOperation,
 )
 from karbor.services.protection.protection_plugins.network.restore import (
@@ -30,19 +27,27 @@ from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     Topology,
 )
+from karbor.services.protection.protection_plugins.network.verify import (
+    VerifyOperation,
+)
+from karbor.services.protection.protection_plugins.section import (
+    CopyOperation,
+    DeleteOperation,
+)
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class NeutronProtectionPlugin(ProtectionPlugin):
+class NeutronProtectionPlugin(DescribedPlugin):
     """``OS::Neutron::Network``, with subnets, routers, ports and security groups."""
+
+    resource_types = (constants.NETWORK_RESOURCE_TYPE,)
+    schemas = network_plugin_schemas.SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = NetworkSettings.from_conf(
-            config if config is not None else cfg.CONF
-        )
+        self._settings = NetworkSettings.from_conf(self.conf)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return ProtectOperation(self._settings)
@@ -54,30 +59,10 @@ class NeutronProtectionPlugin(ProtectionPlugin):
         return VerifyOperation()
 
     def get_copy_operation(self, resource: Resource) -> Operation:
-        return CopyOperation()
+        return CopyOperation(NAME, Topology.load)
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation()
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.NETWORK_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
+        return DeleteOperation(NAME)
 
     @classmethod
     def get_saved_info(

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Manila's shares: by snapshots that stay in Manila."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
@@ -9,9 +8,10 @@ from oslo_config import cfg
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugin import Operation, ProtectionPlugin
+from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.share import (
-    share_snapshot_plugin_schemas as schemas,
+    share_snapshot_plugin_schemas,
 )
 from karbor.services.protection.protection_plugins.share.keep import (
     DeleteOperation,
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class ManilaSnapshotProtectionPlugin(ProtectionPlugin):
+class ManilaSnapshotProtectionPlugin(DescribedPlugin):
     """``OS::Manila::Share``; configured in ``[manila_snapshot_plugin]``."""
+
+    resource_types = (constants.SHARE_RESOURCE_TYPE,)
+    schemas = share_snapshot_plugin_schemas.SCHEMAS
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self._settings = ShareSettings.from_conf(
-            config if config is not None else cfg.CONF
-        )
+        self._settings = ShareSettings.from_conf(self.conf)
 
     def get_protect_operation(self, resource: Resource) -> Operation:
         return ProtectOperation(self._settings)
@@ -57,26 +58,6 @@ class ManilaSnapshotProtectionPlugin(ProtectionPlugin):
 
     def get_delete_operation(self, resource: Resource) -> Operation:
         return DeleteOperation(self._settings)
-
-    @classmethod
-    def get_supported_resources_types(cls) -> Sequence[str]:
-        return [constants.SHARE_RESOURCE_TYPE]
-
-    @classmethod
-    def get_options_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.OPTIONS_SCHEMA
-
-    @classmethod
-    def get_restore_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.RESTORE_SCHEMA
-
-    @classmethod
-    def get_verify_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.VERIFY_SCHEMA
-
-    @classmethod
-    def get_saved_info_schema(cls, resource_type: str) -> dict[str, Any]:
-        return schemas.SAVED_INFO_SCHEMA
 
     @classmethod
     def get_saved_info(

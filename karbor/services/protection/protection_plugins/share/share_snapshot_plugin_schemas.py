@@ -3,6 +3,8 @@
 
 from typing import Any
 
+from karbor.services.protection.protection_plugins.described import Schemas
+
 OPTIONS_SCHEMA: dict[str, Any] = {
     "title": "Share Protection Options",
     "type": "object",
@@ -96,3 +98,7 @@ SAVED_INFO_SCHEMA: dict[str, Any] = {
     },
     "required": ["snapshot_id", "share_metadata"],
 }
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)
+
+SCHEMAS = Schemas(OPTIONS_SCHEMA, RESTORE_SCHEMA, VERIFY_SCHEMA, SAVED_INFO_SCHEMA)
