@@ -111,16 +111,34 @@ class FloatingAddresses:
             "description": mark(token),
             **place,
         }
-        try:
-            made = self._cloud.neutron.create(
-                Kind.FLOATING_IP, {**asked, "floating_ip_address": wanted}
-            )
-        except ServiceFailed as error:
-            if error.status not in _REFUSALS:
-                raise
-            LOG.info("Floating address %s cannot be had: %s", wanted, error)
-            made = self._cloud.neutron.create(Kind.FLOATING_IP, asked)
+        made = self._same(asked, wanted) or self._cloud.neutron.create(
+            Kind.FLOATING_IP, asked
+        )
         return str(made["floating_ip_address"])
+
+    def _same(self, asked: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
+        """Make just the address that is wanted; None when it cannot be had.
+
+        To choose an address is the administrator's by Neutron's own policy, so where
+        the caller may not, Karbor asks for the caller's project.
+        """
+        own = self._cloud.neutron_as_karbor
+        for neutron, more in (
+            (self._cloud.neutron, {}),
+            (own, {"project_id": self._cloud.project_id}),
+        ):
+            if neutron is None:
+                continue
+            fields = {**asked, **more, "floating_ip_address": wanted}
+            try:
+                return neutron.create(Kind.FLOATING_IP, fields)
+            except ServiceFailed as error:
+                if error.status not in _REFUSALS:
+                    raise
+                LOG.info("Floating address %s cannot be had: %s", wanted, error)
+                if error.status != HTTPStatus.FORBIDDEN:
+                    break
+        return None
 
     def _network(self, network_id: str | None) -> str:
         if network_id is not None:

@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients import compute, volumes
+from karbor.services.protection.clients import compute, sessions, volumes
 from karbor.services.protection.clients.compute import Compute, ServerThings
 from karbor.services.protection.clients.networks import Neutron
 from karbor.services.protection.clients.volumes import Volumes
@@ -32,6 +32,14 @@ OPTS: list[cfg.Opt] = [
         "is paused, suspended or running again, was made, or was deleted. Raise it "
         "where suspending writes much memory, or where building takes long.",
     ),
+    cfg.BoolOpt(
+        "same_floating_addresses",
+        default=True,
+        help="Whether to ask with the credentials of [service_auth] for the floating "
+        "address that a server had, when it is free and only an administrator may "
+        "choose an address, as is Neutron's own policy. Without it such a server gets "
+        "another address.",
+    ),
 ]
 
 
@@ -47,11 +55,13 @@ class ServerSettings:
     :param conf: the provider's configuration
     :param poll_interval: seconds between two looks at a server at most
     :param status_timeout: seconds to wait for a server
+    :param same_floating_addresses: whether Karbor asks for them where callers may not
     """
 
     conf: cfg.ConfigOpts
     poll_interval: float
     status_timeout: float
+    same_floating_addresses: bool
 
     @classmethod
     def from_conf(cls, conf: cfg.ConfigOpts) -> "ServerSettings":
@@ -62,6 +72,7 @@ class ServerSettings:
             conf=conf,
             poll_interval=group.poll_interval,
             status_timeout=group.status_timeout,
+            same_floating_addresses=group.same_floating_addresses,
         )
 
     def cloud(self, context: RequestContext) -> "Cloud":
@@ -82,6 +93,25 @@ class Cloud:
         create, conf = ClientFactory.create_client, settings.conf
         self.compute = Compute(create("nova", context, conf, version=compute.VERSION))
         self.neutron = Neutron(create("neutron", context, conf))
+
+    @property
+    def neutron_as_karbor(self) -> Neutron | None:
+        """As Karbor's own user sees it; None when that is not to be used.
+
+        Never in another cloud, where Karbor is nobody.
+        """
+        conf = self._settings.conf
+        if (
+            not self._settings.same_floating_addresses
+            or self._context.is_foreign
+            or sessions.service_auth(conf) is None
+        ):
+            return None
+        return Neutron(
+            ClientFactory.create_client(
+                "neutron", self._context, conf, privileged_user=True
+            )
+        )
 
     @property
     def project_id(self) -> str:
