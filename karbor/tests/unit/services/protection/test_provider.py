@@ -10,6 +10,7 @@ from oslo_config import cfg
 from stevedore import extension
 
 from karbor import exception
+from karbor.common import constants
 from karbor.services.protection.checkpoints.lock_policy import LockPolicy
 from karbor.services.protection.provider import ProviderRegistry
 from karbor.tests.fakes import distribution
@@ -158,7 +159,8 @@ def test_the_samples_load(registry, tmp_path):
     registry.load()
     assert registry.failures == []
     assert [provider.id for provider in registry.list()] == [ID, OTHER_ID]
-    assert registry.get(ID).resource_types == [IMAGE]
+    openstack = set(constants.RESOURCE_TYPES) - {constants.PROJECT_RESOURCE_TYPE}
+    assert set(registry.get(ID).resource_types) == openstack
     assert IMAGE in registry.get(OTHER_ID).resource_types
 
 
