@@ -128,6 +128,8 @@ def _security_groups(connection: Connection) -> Iterator[Thing]:
 
 
 def _delete_router(connection: Connection, router: str) -> None:
+    # Neutron keeps an interface that a route leads over.
+    connection.network.update_router(router, routes=[])
     for port in connection.network.ports(device_id=router):
         if port.device_owner == "network:router_interface":
             connection.network.remove_interface_from_router(router, port=port.id)
