@@ -33,6 +33,8 @@ _UWSGI = (
     *("--buffer-size", "65535"),
     "--http-chunked-input",
     *("--chunked-input-limit", "1073741824", "--chunked-input-timeout", "60"),
+    # It ends an answer whose reader pauses for 4 s, as Freezer's agent does.
+    *("--socket-timeout", "120"),
     # It would close the connection after the first request all the same.
     *("--add-header", "Connection: close"),
     "--thunder-lock",
