@@ -106,7 +106,6 @@ def test_a_database_comes_back_where_it_was(
     karbor.run("checkpoint-delete", chosen, full)
     karbor.wait_for_checkpoint(chosen, full, "error-deleting")
     karbor.delete(chosen, incremental)
-    karbor.run("checkpoint-reset-state", chosen, full, "--available")
     karbor.delete(chosen, full)
     assert not project.listing().keys() & {"database backups", "objects"}
 

@@ -11,6 +11,7 @@ from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.database.protect import (
+    check_nothing_is_based_on,
     delete_backup,
 )
 from karbor.services.protection.protection_plugins.database.saved_database import (
@@ -63,10 +64,28 @@ class VerifyOperation(Operation):
 
 
 class DeleteOperation(Operation):
-    """Deletes the backup, then what the bank keeps of the database."""
+    """Deletes the backup, then what the bank keeps of the database.
+
+    That others are based on it is found before any resource's data is deleted.
+    """
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
+
+    def on_prepare_begin(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        with failing(exception.DeleteResourceFailed, "Database Backup", resource):
+            saved = SavedDatabase.find(section)
+            if saved is not None:
+                trove = self._settings.trove(context)
+                check_nothing_is_based_on(trove, saved.backup_id, resource.id)
 
     def on_main(
         self,

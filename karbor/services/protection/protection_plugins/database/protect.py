@@ -127,22 +127,30 @@ def delete_backup(
         backup = yield trove.until_backup_settled(backup["id"])
         if backup is None:
             return
+    check_nothing_is_based_on(trove, backup["id"], resource.id)
+    trove.backups.delete(backup["id"])
+    yield trove.until_backup_gone(backup["id"])
+
+
+def check_nothing_is_based_on(trove: Trove, backup_id: str, instance_id: str) -> None:
+    """Refuse to take the data from incremental backups.
+
+    :raises InvalidInput: when Trove would delete some with this one
+    """
     based = [
         other["id"]
-        for other in trove.backups.all(resource.id)
-        if other.get("parent_id") == backup["id"]
+        for other in trove.backups.all(instance_id)
+        if other.get("parent_id") == backup_id
     ]
     if based:
         raise exception.InvalidInput(
             reason=_(
                 "Trove deletes with database backup %(id)s the incremental ones that "
                 "are based on it: %(based)s. Delete the checkpoints first that have "
-                "those"
+                "those, then this one again"
             )
-            % {"id": backup["id"], "based": ", ".join(sorted(based))}
+            % {"id": backup_id, "based": ", ".join(sorted(based))}
         )
-    trove.backups.delete(backup["id"])
-    yield trove.until_backup_gone(backup["id"])
 
 
 def _instance(trove: Trove, resource: Resource) -> dict[str, Any]:

@@ -348,8 +348,9 @@ class TestDatabasePlugin(ProtectionConformance):
         parameters_of["protect"] = {"incremental": True}
         later = new_checkpoint()
         call("protect", later)
-        with pytest.raises(exception.DeleteResourceFailed, match="based on it"):
-            call("delete", protected)
+        for hook in ("on_prepare_begin", "on_main"):
+            with pytest.raises(exception.DeleteResourceFailed, match="based on it"):
+                call("delete", protected, hooks=(hook,))
         assert SavedDatabase.find(self.section(protected, resource)) is not None
         call("delete", later)
         call("delete", protected)
