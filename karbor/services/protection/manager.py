@@ -248,7 +248,8 @@ class UnknownMethods:
     target = messaging.Target(version=constants.RPC_VERSION)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith("_"):
+        # oslo.messaging asks for attributes of its own, and warns where it finds them.
+        if name.startswith(("_", "oslo_")):
             raise AttributeError(name)
 
         def refuse(context: RequestContext, **arguments: Any) -> None:
