@@ -6,26 +6,47 @@ import pytest
 VOLUME = "OS::Cinder::Volume"
 
 
+#: What is to come back with the data.
+FACTS = (
+    "availability_zone",
+    "bootable",
+    "description",
+    "metadata",
+    "size",
+    "status",
+    "volume_image_metadata",
+    "volume_type",
+)
+
+
 def described(project):
-    """A volume with everything that is to come back, and its description."""
-    storage = project.connection.block_storage
+    """A volume with everything that is to come back."""
     volume = project.volume(
         name="precious", description="of the shop", metadata={"tier": "1"}
     )
-    storage.set_volume_image_metadata(volume, metadata={"os_distro": "debian"})
-    storage.set_volume_bootable_status(volume, True)
-    return storage.get_volume(volume.id)
+    for action in (
+        {"os-set_image_metadata": {"metadata": {"os_distro": "debian"}}},
+        {"os-set_bootable": {"bootable": True}},
+    ):
+        answer = project.connection.block_storage.post(
+            f"/volumes/{volume.id}/action", json=action
+        )
+        assert answer.ok, answer.text
+    return volume
 
 
-def facts(volume):
-    return (
-        volume.size,
-        volume.volume_type,
-        volume.availability_zone,
-        volume.is_bootable,
-        volume.metadata,
-        volume.volume_image_metadata,
-    )
+def listing(project, *but):
+    """All that the project has, but for what Cinder itself puts into its Swift."""
+    found = project.listing()
+    for kind in ("containers", *but):
+        found.pop(kind, None)
+    return found
+
+
+def facts(project, volume_id):
+    answer = project.connection.block_storage.get(f"/volumes/{volume_id}")
+    shown = answer.json()["volume"]
+    return {name: shown[name] for name in FACTS}
 
 
 @pytest.mark.parametrize(
@@ -40,28 +61,25 @@ def test_a_volume_comes_back_with_every_byte(
     project, karbor, provider, way, options, kept
 ):
     volume = described(project)
-    digest, before = project.digest(volume.id), project.listing()
+    digest, before = project.digest(volume.id), listing(project)
     provider_id = provider(volume=way)
     plan_id = karbor.plan(provider_id, (VOLUME, volume), parameters={VOLUME: options})
 
     checkpoint_id = karbor.protect(provider_id, plan_id)
 
-    after = project.listing()
+    after = listing(project, "objects")
     new = {kind for kind in after if after[kind] - before.get(kind, set())}
-    assert {kind.removeprefix("volume_") for kind in new} == kept
+    assert {kind.removeprefix("volume ") for kind in new} == kept
     karbor.verify(provider_id, checkpoint_id)
     project.scribble(volume.id)
     karbor.restore(
         provider_id, checkpoint_id, parameters={VOLUME: {"restore_name": "again"}}
     )
-    storage = project.connection.block_storage
-    restored = storage.get_volume(storage.find_volume("again").id)
+    restored = project.connection.block_storage.find_volume("again")
     assert project.digest(restored.id) == digest
-    assert restored.status == "available"
-    assert restored.description == "of the shop"
-    assert facts(restored) == facts(volume)
+    assert facts(project, restored.id) == facts(project, volume.id)
     karbor.delete(provider_id, checkpoint_id)
-    left = project.listing()
+    left = listing(project)
     assert left.pop("volumes") - before.pop("volumes") == {(restored.id, "again")}
     assert left == before
 
@@ -71,7 +89,7 @@ def test_an_attached_volume_is_restored_into_a_given_one(project, karbor, provid
     volume = project.volume(name="precious")
     server = project.server(project.network().id)
     project.attach(server.id, volume.id)
-    before = project.listing()
+    before = listing(project)
     provider_id = provider(volume="backup")
     checkpoints = []
     for _each in range(2):
@@ -97,4 +115,4 @@ def test_an_attached_volume_is_restored_into_a_given_one(project, karbor, provid
         karbor.delete(provider_id, checkpoint_id)
     storage.delete_volume(other)
     storage.wait_for_delete(other)
-    assert project.listing() == before
+    assert listing(project) == before
