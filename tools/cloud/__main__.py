@@ -71,6 +71,8 @@ def _arguments() -> argparse.Namespace:
 def _up(base: Path, said: argparse.Namespace) -> None:
     began = time.monotonic()
     settings = Settings.load(base, said.port, said.token_seconds)
+    if said.token_seconds and said.names:
+        said.names.append("keystone")
     wanted = _named(settings, said.names)
     install(settings)
     if said.token_seconds and (base / "settings.json").exists():
@@ -81,6 +83,8 @@ def _up(base: Path, said: argparse.Namespace) -> None:
 
 
 def _down(settings: Settings, names: list[str], wipe: bool) -> None:
+    if wipe and names:
+        raise lab.LabError("'--wipe' takes the data of all: name no process.")
     wanted = _named(settings, names)
     below = {process.name for process in services.infrastructure(settings)}
     processes = Processes(settings)
@@ -88,8 +92,6 @@ def _down(settings: Settings, names: list[str], wipe: bool) -> None:
     processes.stop([one.name for one in wanted if one.name not in below])
     processes.stop([one.name for one in wanted if one.name in below])
     if wipe:
-        if names:
-            raise lab.LabError("'--wipe' takes the data of all: name no process.")
         for folder in (settings.data, settings.etc, settings.log, settings.run):
             shutil.rmtree(folder, ignore_errors=True)
         for name in ("settings.json", "cloud.json", "openrc", "openrc-demo"):
