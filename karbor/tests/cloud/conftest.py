@@ -23,7 +23,7 @@ _PATIENCE = 1200
 @pytest.fixture(scope="session")
 def cloud():
     """The cloud that ``KARBOR_CLOUD`` names, else one that is started afresh."""
-    if BY_HAND in os.environ:
+    if os.environ.get(BY_HAND):
         yield Cloud.at(Path(os.environ[BY_HAND]).resolve())
         return
     top = Path(__file__).resolve().parents[3]
@@ -43,7 +43,8 @@ def cloud():
 def karbor_service(cloud, tmp_path_factory):
     """``karbor-api`` and two daemons, which no test may leave stopped."""
     # In a region of its own, as others may test on a cloud by hand.
-    region = f"karbor-{uuid.uuid4().hex[:8]}" if BY_HAND in os.environ else cloud.region
+    by_hand = os.environ.get(BY_HAND)
+    region = f"karbor-{uuid.uuid4().hex[:8]}" if by_hand else cloud.region
     with cloud.database() as database_url:
         service = KarborService(
             tmp_path_factory.mktemp("karbor"), cloud, database_url, region
