@@ -18,7 +18,7 @@ from openstack.exceptions import SDKException
 from cloud.catalogue import connect
 from cloud.settings import Settings
 
-_SECONDS = 240
+_SECONDS = 600
 
 #: Name, memory in MiB and disk in GiB of each flavor.
 _FLAVORS = (("m1.tiny", 64, 1), ("m1.small", 256, 2))

@@ -20,7 +20,7 @@ from cloud.settings import Settings
 #: In the environment of a process and of all that it starts.
 MARK = "KARBOR_CLOUD_PROCESS"
 
-_START_SECONDS = 120
+_START_SECONDS = 300
 _STOP_SECONDS = 10
 
 
