@@ -378,9 +378,7 @@ def _check(found: dict[str, str], content: bytes) -> None:
         raise TryAgain(f"its bytes do not have its ETag {etag}: it was damaged")
 
 
-def _account(
-    config: cfg.ConfigOpts, read_timeout: float, retries: int
-) -> SwiftAccount:
+def _account(config: cfg.ConfigOpts, read_timeout: float, retries: int) -> SwiftAccount:
     options = config[login.GROUP]
     timeouts = (min(options.connect_timeout, read_timeout), read_timeout)
     return SwiftAccount(
