@@ -247,7 +247,8 @@ def _pages(
         wanted = {**query, "limit": PAGE_SIZE, "offset": offset}
         with calling(SERVICE, action):
             page = list_page(detailed=True, search_opts=wanted)
-        yield from (dict(one.to_dict()) for one in page)
-        if len(page) < PAGE_SIZE:
+        if not page:
+            # A short page is not the last one: Manila may allow no longer ones.
             return
+        yield from (dict(one.to_dict()) for one in page)
         offset += len(page)
