@@ -19,7 +19,7 @@ OPTS: list[cfg.Opt] = [
         deprecated_for_removal=True,
         deprecated_reason="Neutron makes everything that is asked for at once, so "
         "there is nothing to look at again.",
-        help="Without effect.",
+        help="Without effect. Take it out of the file.",
     ),
 ]
 

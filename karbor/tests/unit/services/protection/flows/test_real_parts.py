@@ -15,6 +15,7 @@ from karbor.services.protection.flows.inputs import OperationInputs, OperationSe
 from karbor.services.protection.flows.runner import OperationRunner
 from karbor.services.protection.protectable_registry import ProtectableRegistry
 from karbor.services.protection.provider import ProviderRegistry
+from karbor.tests.fakes.listing.glance import EveryImage
 
 PROVIDER = """\
 [provider]
@@ -51,7 +52,9 @@ def house(tmp_path):
     providers.load()
     providers.start()
     database = Database(conf)
-    yield Environment(providers, ProtectableRegistry(conf), database, conf)
+    with EveryImage().running() as glance:
+        glance.configure(conf)
+        yield Environment(providers, ProtectableRegistry(conf), database, conf)
     providers.stop()
     database.close()
 
