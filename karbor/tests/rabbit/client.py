@@ -11,7 +11,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 
 from karbor import exception
-from karbor.tests.rabbit.daemon import PROVIDER, wait_until
+from karbor.tests.rabbit.daemon import PATIENCE, PROVIDER, wait_until
 
 SAMPLES: dict[str, Any] = json.loads(
     (Path(__file__).parents[1] / "rpc-samples.json").read_text()
@@ -19,6 +19,9 @@ SAMPLES: dict[str, Any] = json.loads(
 
 #: The captured context, an admin's.
 CONTEXT: dict[str, Any] = SAMPLES.pop("context")
+
+#: An id that nothing has.
+NOWHERE = str(uuid.uuid4())
 
 WORKING = ("protecting", "wait_copying", "copying", "deleting")
 
@@ -121,11 +124,14 @@ class Caller:
         assert found["status"] == "deleting"
         return False
 
-    def wait_for_end(self, checkpoint_id: str) -> dict[str, Any]:
+    def wait_for_end(
+        self, checkpoint_id: str, seconds: float = PATIENCE
+    ) -> dict[str, Any]:
         """The checkpoint when nothing works on it any more."""
 
         def ended() -> dict[str, Any] | None:
             found = self.show(checkpoint_id)
             return found if found["status"] not in WORKING else None
 
-        return wait_until(ended, f"the end of the work on {checkpoint_id}")
+        what = f"the end of the work on {checkpoint_id}"
+        return wait_until(ended, what, seconds)

@@ -4,7 +4,7 @@
 import pytest
 
 from karbor.tests.fakes.listing.glance import EveryImage
-from karbor.tests.rabbit.client import Caller
+from karbor.tests.rabbit.client import NOWHERE, Caller
 from karbor.tests.rabbit.daemon import Site
 from karbor.tests.servers.rabbitmq import RabbitMQ
 
@@ -19,6 +19,7 @@ def rabbitmq():
 def glance():
     """A Glance that has whatever image a plan names, and no project's own."""
     with EveryImage().running() as server:
+        server.missing = frozenset({NOWHERE})
         yield server
 
 

@@ -27,11 +27,11 @@ OTHER_PROVIDER = "b766f37c-d011-4026-8228-28730d734a3f"
 LEASE_EXPIRY = 4
 SWEEP_INTERVAL = 1
 
-_PATIENCE = 60
+PATIENCE = 60
 
 
 def wait_until(
-    condition: Callable[[], Any], what: str, seconds: float = _PATIENCE
+    condition: Callable[[], Any], what: str, seconds: float = PATIENCE
 ) -> Any:
     """The first true value of ``condition()``.
 
@@ -250,8 +250,8 @@ class Daemon:
     def wait(self) -> int:
         """Wait until the manager has ended; gives its exit code."""
         assert self.process is not None
-        code = self.process.wait(_PATIENCE)
-        psutil.wait_procs(self._family, timeout=_PATIENCE)
+        code = self.process.wait(PATIENCE)
+        psutil.wait_procs(self._family, timeout=PATIENCE)
         return code
 
     def kill(self) -> None:
@@ -262,11 +262,11 @@ class Daemon:
             self._family = self.family()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(_PATIENCE)
+        self.process.wait(PATIENCE)
         for member in self._family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 member.kill()
-        psutil.wait_procs(self._family, timeout=_PATIENCE)
+        psutil.wait_procs(self._family, timeout=PATIENCE)
         self.process = None
 
 

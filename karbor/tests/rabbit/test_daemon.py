@@ -59,7 +59,7 @@ def test_a_plan_of_ten_thousand_resources_is_answered_before_its_graph_is_built(
         line = {"call": "protect", "resources": 10_000, "seconds": round(seconds, 3)}
         sys.stdout.write(f"\n{json.dumps(line)}\n")
     shared_site.open_gate("graph")
-    shown = shared_caller.wait_for_end(checkpoint_id)
+    shown = shared_caller.wait_for_end(checkpoint_id, 150)
     assert shown["status"] == "available"
     nodes, edges = json.loads(shown["resource_graph"])
     assert (len(nodes), len(edges)) == (10_001, 1)

@@ -10,10 +10,9 @@ import pytest
 from karbor import exception
 from karbor.services.protection.rpcapi import ProtectionAPI
 from karbor.tests.rabbit import gate
-from karbor.tests.rabbit.client import CONTEXT, SAMPLES, user
+from karbor.tests.rabbit.client import CONTEXT, NOWHERE, SAMPLES, user
 from karbor.tests.rabbit.daemon import OTHER_PROVIDER, PROVIDER, wait_until
 
-NOWHERE = str(uuid.uuid4())
 STRANGER = user("fedcba9876543210fedcba9876543210")
 IMAGE = {"type": "OS::Glance::Image", "id": str(uuid.uuid4()), "name": "i"}
 
