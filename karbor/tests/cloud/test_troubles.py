@@ -7,7 +7,7 @@ runs again, and nothing temporary is left.
 
 import contextlib
 import subprocess
-import threading
+import time
 
 import pytest
 
@@ -107,12 +107,12 @@ def test_a_store_that_answers_503_for_a_minute_is_outlasted(
     plan_id = karbor.plan(provider("glance"), (SERVER, server), parameters=PARAMETERS)
     created = karbor.properties("checkpoint-create", provider("glance"), plan_id)
     cloud.stop("swift-object")
-    back = threading.Timer(_OUTAGE, cloud.start, ("swift-object",))
-    back.start()
     try:
-        karbor.wait_for_checkpoint(provider("glance"), created["id"])
+        # Meanwhile nobody is told anything of a checkpoint, either.
+        time.sleep(_OUTAGE)
     finally:
-        back.join()
+        cloud.start("swift-object")
+    karbor.wait_for_checkpoint(provider("glance"), created["id"])
 
     assert project.listing() == before
     karbor.restore(
@@ -131,12 +131,18 @@ def test_a_store_that_answers_503_for_a_minute_is_outlasted(
 
 @contextlib.contextmanager
 def no_room_for_images(cloud):
-    """A small file system in place of the folder with the data of Glance's images."""
+    """A small file system in place of the folder with the data of Glance's images.
+
+    It has the images that there are, which are small, and no room for a volume.
+    """
     folder = cloud.base / "data/glance/images"
+    images = {path.name: path.read_bytes() for path in folder.iterdir()}
     subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder], check=True
     )
     try:
+        for name, data in images.items():
+            (folder / name).write_bytes(data)
         yield
     finally:
         subprocess.run(["umount", folder], check=True)

@@ -54,7 +54,7 @@ def test_all_of_a_project_comes_back_as_it_was(
     karbor.restore(provider("glance"), protected, parameters=names_of(application))
 
     again = application.facts()
-    assert facts["servers"]["web"]["volumes"].keys() == {"/dev/vdb", "/dev/vdc"}
+    assert len(facts["servers"]["web"]["volumes"]) == 2
     assert again == facts
     assert {one["status"] for one in again["servers"].values()} == {"ACTIVE"}
 

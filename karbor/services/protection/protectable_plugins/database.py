@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.databases import (
+from karbor.services.protection.clients.faults import calling
+from karbor.services.protection.clients.trove_databases import (
     FEW,
     PAGE_SIZE,
     SERVICE,
     Instances,
 )
-from karbor.services.protection.clients.faults import calling
 from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,

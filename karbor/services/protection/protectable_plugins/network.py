@@ -9,7 +9,7 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.networks import OWNER, Kind, Neutron
+from karbor.services.protection.clients.neutron_networks import OWNER, Kind, Neutron
 from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
 )

@@ -9,7 +9,12 @@ from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.faults import ServiceFailed, calling
-from karbor.services.protection.clients.shares import FEW, PAGE_SIZE, SERVICE, Shares
+from karbor.services.protection.clients.manila_shares import (
+    FEW,
+    PAGE_SIZE,
+    SERVICE,
+    Shares,
+)
 from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,

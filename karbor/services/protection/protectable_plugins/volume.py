@@ -8,8 +8,8 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.client_factory import ClientFactory
+from karbor.services.protection.clients.cinder_volumes import OWNER, VERSION, Volumes
 from karbor.services.protection.clients.nova_servers import volume_ids_of
-from karbor.services.protection.clients.volumes import OWNER, VERSION, Volumes
 from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,

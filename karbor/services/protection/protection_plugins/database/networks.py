@@ -9,7 +9,7 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.networks import Kind, Neutron
+from karbor.services.protection.clients.neutron_networks import Kind, Neutron
 from karbor.services.protection.protection_plugins.database.saved_database import (
     SavedDatabase,
 )

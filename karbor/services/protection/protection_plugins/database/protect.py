@@ -8,7 +8,7 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.clients.databases import Backups
+from karbor.services.protection.clients.trove_databases import Backups
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.database.saved_database import (
     SavedDatabase,

@@ -8,7 +8,7 @@ from oslo_config import cfg
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.databases import (
+from karbor.services.protection.clients.trove_databases import (
     Backups,
     BackupThings,
     Instances,

@@ -7,11 +7,11 @@ from typing import Any
 
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients import compute, volumes
-from karbor.services.protection.clients.compute import Compute, ServerThings
+from karbor.services.protection.clients import cinder_volumes, nova_compute
+from karbor.services.protection.clients.cinder_volumes import Snapshots, Volumes
 from karbor.services.protection.clients.faults import calling
 from karbor.services.protection.clients.glance_images import Images
-from karbor.services.protection.clients.volumes import Snapshots, Volumes
+from karbor.services.protection.clients.nova_compute import Compute, ServerThings
 from karbor.services.protection.protection_plugins.freezer.settings import (
     GROUP,
     FreezerSettings,
@@ -122,11 +122,11 @@ class Cloud:
 
     @functools.cached_property
     def _cinder(self) -> Any:
-        return self._client("cinder", version=volumes.VERSION)
+        return self._client("cinder", version=cinder_volumes.VERSION)
 
     @functools.cached_property
     def _nova(self) -> Any:
-        return self._client("nova", version=compute.VERSION)
+        return self._client("nova", version=nova_compute.VERSION)
 
     def _client(self, service: str, **kwargs: Any) -> Any:
         return ClientFactory.create_client(

@@ -7,7 +7,7 @@ It kept a mapping by id for each kind of thing, of what it listed for the projec
 from collections.abc import Mapping
 from typing import Any
 
-from karbor.services.protection.clients.networks import (
+from karbor.services.protection.clients.neutron_networks import (
     INTERFACE_OWNERS,
     OWN_PREFIX,
 )

@@ -7,7 +7,7 @@ from oslo_config import cfg
 
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.networks import Neutron
+from karbor.services.protection.clients.neutron_networks import Neutron
 
 GROUP = "neutron_backup_protection_plugin"
 

@@ -10,7 +10,7 @@ from typing import Any
 from karbor import exception
 from karbor.common import constants
 from karbor.i18n import _
-from karbor.services.protection.clients.networks import (
+from karbor.services.protection.clients.neutron_networks import (
     EXTERNAL,
     OWN_PREFIX,
     OWNER,

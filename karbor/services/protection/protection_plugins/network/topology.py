@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.i18n import _
-from karbor.services.protection.clients.networks import (
+from karbor.services.protection.clients.neutron_networks import (
     DEFAULT_GROUP,
     INTERFACE_OWNERS,
     OWNER,

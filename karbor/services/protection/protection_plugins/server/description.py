@@ -4,7 +4,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.clients.nova_servers import image_id_of
 from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,

@@ -9,7 +9,7 @@ from oslo_log import log as logging
 
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import EXTERNAL, Kind
+from karbor.services.protection.clients.neutron_networks import EXTERNAL, Kind
 from karbor.services.protection.protection_plugins.server.settings import Cloud
 
 #: The network has no such address, only an administrator may choose one, it is in use.

@@ -8,7 +8,7 @@ from oslo_log import log as logging
 
 from karbor import exception
 from karbor.i18n import _
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.protection_plugins.server.description import MADE_BY
 from karbor.services.protection.protection_plugins.server.floating import mark
 from karbor.services.protection.protection_plugins.server.interfaces import port_name

@@ -11,7 +11,7 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report

@@ -8,10 +8,14 @@ from oslo_config import cfg
 
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients import compute, sessions, volumes
-from karbor.services.protection.clients.compute import Compute, ServerThings
-from karbor.services.protection.clients.networks import Neutron
-from karbor.services.protection.clients.volumes import Volumes
+from karbor.services.protection.clients import (
+    cinder_volumes,
+    nova_compute,
+    sessions,
+)
+from karbor.services.protection.clients.cinder_volumes import Volumes
+from karbor.services.protection.clients.neutron_networks import Neutron
+from karbor.services.protection.clients.nova_compute import Compute, ServerThings
 from karbor.services.protection.waiting.until import Thing, Until, Verdict
 
 GROUP = "nova_backup_protection_plugin"
@@ -91,7 +95,8 @@ class Cloud:
         self._settings = settings
         self._context = context
         create, conf = ClientFactory.create_client, settings.conf
-        self.compute = Compute(create("nova", context, conf, version=compute.VERSION))
+        version = nova_compute.VERSION
+        self.compute = Compute(create("nova", context, conf, version=version))
         self.neutron = Neutron(create("neutron", context, conf))
 
     @property
@@ -121,7 +126,7 @@ class Cloud:
     def volumes(self) -> Volumes:
         """The volumes that the caller sees."""
         client = ClientFactory.create_client(
-            "cinder", self._context, self._settings.conf, version=volumes.VERSION
+            "cinder", self._context, self._settings.conf, version=cinder_volumes.VERSION
         )
         return Volumes(client, self._context)
 

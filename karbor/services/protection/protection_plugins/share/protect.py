@@ -8,7 +8,7 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.clients.shares import Snapshots
+from karbor.services.protection.clients.manila_shares import Snapshots
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.resumable import Notes

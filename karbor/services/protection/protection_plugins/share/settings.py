@@ -9,7 +9,7 @@ from oslo_config import cfg
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.shares import (
+from karbor.services.protection.clients.manila_shares import (
     AccessThings,
     Shares,
     ShareThings,

@@ -9,13 +9,13 @@ from oslo_config import cfg
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.glance_images import Images, ImageThings
-from karbor.services.protection.clients.volumes import (
+from karbor.services.protection.clients.cinder_volumes import (
     VERSION,
     Backups,
     Snapshots,
     Volumes,
 )
+from karbor.services.protection.clients.glance_images import Images, ImageThings
 from karbor.services.protection.waiting.until import (
     Thing,
     Things,

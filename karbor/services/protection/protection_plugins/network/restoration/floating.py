@@ -3,7 +3,7 @@
 
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.protection_plugins.network.restoration.ports import (
     is_free,
 )

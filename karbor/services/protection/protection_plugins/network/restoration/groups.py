@@ -7,7 +7,7 @@ from typing import Any
 from karbor import exception
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import (
+from karbor.services.protection.clients.neutron_networks import (
     DEFAULT_GROUP,
     OWNER,
     Kind,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from karbor.i18n import _
-from karbor.services.protection.clients.networks import EXTERNAL, Kind
+from karbor.services.protection.clients.neutron_networks import EXTERNAL, Kind
 from karbor.services.protection.protection_plugins.network.restoration.addresses import (  # noqa: E501
     pools_without,
 )

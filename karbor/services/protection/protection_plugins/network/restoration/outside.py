@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from karbor import exception
 from karbor.i18n import _
-from karbor.services.protection.clients.networks import EXTERNAL, Kind
+from karbor.services.protection.clients.neutron_networks import EXTERNAL, Kind
 from karbor.services.protection.protection_plugins.network.restoration.target import (
     Target,
 )

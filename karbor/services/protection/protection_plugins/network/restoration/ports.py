@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 
 from karbor.i18n import _
-from karbor.services.protection.clients.networks import (
+from karbor.services.protection.clients.neutron_networks import (
     OWNER,
     SERVER_PREFIX,
     Kind,

@@ -9,7 +9,11 @@ from oslo_log import log as logging
 from karbor import exception
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import DEFAULT_GROUP, OWNER, Kind
+from karbor.services.protection.clients.neutron_networks import (
+    DEFAULT_GROUP,
+    OWNER,
+    Kind,
+)
 from karbor.services.protection.protection_plugins.network.restoration.addresses import (  # noqa: E501
     is_within,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import Kind, is_over_quota
+from karbor.services.protection.clients.neutron_networks import Kind, is_over_quota
 from karbor.services.protection.protection_plugins.network.restoration.outside import (
     ANY,
     MAP,

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.protection_plugins.network.restoration.addresses import (  # noqa: E501
     is_within,
 )

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from karbor.services.protection.clients.networks import (
+from karbor.services.protection.clients.neutron_networks import (
     EXTERNAL,
     OWNER,
     Kind,

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import Kind, Neutron, is_over_quota
+from karbor.services.protection.clients.neutron_networks import (
+    Kind,
+    Neutron,
+    is_over_quota,
+)
 from karbor.services.protection.protection_plugins.network.topology import Thing
 
 #: What Neutron answers to a field that it, or its policy, does not take as it is.

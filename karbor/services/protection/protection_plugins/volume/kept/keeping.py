@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.i18n import _
-from karbor.services.protection.clients.volumes import CinderThings
+from karbor.services.protection.clients.cinder_volumes import CinderThings
 from karbor.services.protection.protection_plugins.resumable import Notes
 from karbor.services.protection.protection_plugins.volume.description import (
     VolumeDescription,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a project has in a Neutron, told by names: to compare before and after."""
 
-from karbor.services.protection.clients.networks import INTERFACE_OWNERS
+from karbor.services.protection.clients.neutron_networks import INTERFACE_OWNERS
 
 _NETWORK = ("name", "description", "admin_state_up", "mtu", "port_security_enabled")
 _SUBNET = (

@@ -8,7 +8,7 @@ from karbor.resource import Resource
 from karbor.services.protection.bank.sections import Bank
 from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.networks import Kind, Neutron
+from karbor.services.protection.clients.neutron_networks import Kind, Neutron
 from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.protection_plugins.network.neutron_protection_plugin import (  # noqa: E501
     NeutronProtectionPlugin,

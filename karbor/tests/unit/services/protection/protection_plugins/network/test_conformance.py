@@ -3,7 +3,7 @@
 
 import pytest
 
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.tests.conformance.protection import ProtectionConformance
 from karbor.tests.fakes.neutron.server import context_of
 from karbor.tests.unit.services.protection.protection_plugins.network.picture import (

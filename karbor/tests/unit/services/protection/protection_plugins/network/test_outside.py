@@ -4,7 +4,7 @@
 import pytest
 
 from karbor import exception
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.tests.fakes.neutron.server import ADMIN, context_of
 from karbor.tests.unit.services.protection.protection_plugins.network.picture import (
     wipe,

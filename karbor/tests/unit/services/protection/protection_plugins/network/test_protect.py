@@ -4,7 +4,7 @@
 import pytest
 
 from karbor import exception
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.protection_plugins.network.topology import (
     METADATA,
     Topology,

@@ -4,7 +4,7 @@
 import hypothesis
 from hypothesis import strategies
 
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.tests.fakes.neutron.server import NeutronServer
 from karbor.tests.unit.services.protection.protection_plugins.network.picture import (
     picture,

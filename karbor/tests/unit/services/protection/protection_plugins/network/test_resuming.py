@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from karbor import exception
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.tests.fakes.neutron.facts import Refused
 from karbor.tests.unit.services.protection.protection_plugins.network.picture import (
     picture,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two networks with all that networks have, on one router."""
 
-from karbor.services.protection.clients.networks import Kind
+from karbor.services.protection.clients.neutron_networks import Kind
 
 
 class Town:

@@ -7,9 +7,9 @@ import pytest
 
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients import compute
-from karbor.services.protection.clients.compute import Compute, ServerThings
+from karbor.services.protection.clients import nova_compute
 from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.services.protection.clients.nova_compute import Compute, ServerThings
 from karbor.tests.conformance.configuration import empty_configuration
 from karbor.tests.fakes.compute import ComputeServer
 from karbor.tests.fakes.neutron_ports import PortsServer
@@ -28,16 +28,18 @@ def nova(context):
 
 
 @pytest.fixture
-def nova_compute(nova, context):
+def compute(nova, context):
     conf = empty_configuration()
     nova.configure(conf)
-    client = ClientFactory.create_client("nova", context, conf, version=compute.VERSION)
+    client = ClientFactory.create_client(
+        "nova", context, conf, version=nova_compute.VERSION
+    )
     return Compute(client)
 
 
 @pytest.fixture
-def things(nova_compute, context):
-    return ServerThings(nova_compute, context)
+def things(compute, context):
+    return ServerThings(compute, context)
 
 
 def test_a_few_servers_are_asked_for_one_by_one(nova, things):
@@ -67,12 +69,10 @@ def test_one_that_is_gone_is_not_found(nova, things):
     assert things.find(["nowhere"]) == {}
 
 
-def test_all_servers_of_one_caller_are_looked_at_together(nova_compute, things):
-    same = ServerThings(
-        nova_compute, RequestContext("user", things.key[2], overwrite=False)
-    )
+def test_all_servers_of_one_caller_are_looked_at_together(compute, things):
+    same = ServerThings(compute, RequestContext("user", things.key[2], overwrite=False))
     other = ServerThings(
-        nova_compute, RequestContext("another", things.key[2], overwrite=False)
+        compute, RequestContext("another", things.key[2], overwrite=False)
     )
     assert same.key == things.key
     assert other.key != things.key
@@ -83,20 +83,20 @@ def test_a_fault_is_in_novas_words(things):
     assert things.fault_of({"status": "ACTIVE"}) is None
 
 
-def test_flavors_come_from_all_pages(nova, nova_compute, monkeypatch):
-    monkeypatch.setattr(compute, "PAGE_SIZE", 1)
-    assert [flavor["id"] for flavor in nova_compute.flavors()] == ["flavor-1"]
+def test_flavors_come_from_all_pages(nova, compute, monkeypatch):
+    monkeypatch.setattr(nova_compute, "PAGE_SIZE", 1)
+    assert [flavor["id"] for flavor in compute.flavors()] == ["flavor-1"]
     assert len(nova.calls("GET", "flavors")) == 2
 
 
-def test_what_does_not_exist_is_no_error(nova_compute):
-    assert nova_compute.has_keypair("key")
-    assert not nova_compute.has_keypair("other")
-    assert not nova_compute.has_server_group("other")
-    assert nova_compute.delete("nowhere") is False
+def test_what_does_not_exist_is_no_error(compute):
+    assert compute.has_keypair("key")
+    assert not compute.has_keypair("other")
+    assert not compute.has_server_group("other")
+    assert compute.delete("nowhere") is False
 
 
-def test_what_nova_refuses_is_named(nova, nova_compute):
+def test_what_nova_refuses_is_named(nova, compute):
     server_id = nova.add(status="SHUTOFF")
     with pytest.raises(ServiceFailed, match=f"pause server {server_id}.*SHUTOFF"):
-        nova_compute.act(server_id, "pause")
+        compute.act(server_id, "pause")

@@ -6,9 +6,13 @@ import logging
 import pytest
 
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients import networks
+from karbor.services.protection.clients import neutron_networks
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.networks import Kind, Neutron, is_over_quota
+from karbor.services.protection.clients.neutron_networks import (
+    Kind,
+    Neutron,
+    is_over_quota,
+)
 from karbor.tests.conformance.configuration import empty_configuration
 from karbor.tests.fakes.neutron.server import NeutronServer, context_of
 
@@ -45,7 +49,7 @@ def test_a_listing_has_all_pages(neutron, server):
 def test_many_ids_are_asked_for_in_urls_that_are_not_too_long(
     neutron, server, monkeypatch
 ):
-    monkeypatch.setattr(networks, "IDS_PER_QUERY", 3)
+    monkeypatch.setattr(neutron_networks, "IDS_PER_QUERY", 3)
     made = make(neutron, 8)
     asked = len(server.requests)
     assert neutron.by_ids(Kind.NETWORK, [*made, "gone"]).keys() == set(made)
