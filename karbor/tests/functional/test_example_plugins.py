@@ -11,6 +11,8 @@ import venv
 
 import pytest
 
+from karbor.common import constants
+
 EXAMPLE = (
     pathlib.Path(__file__).resolve().parents[3] / "doc/source/plugin_author/example"
 )
@@ -100,5 +102,8 @@ def test_karbor_finds_its_plugins(python, tmp_path):
     assert loaded == {
         "failures": [],
         "types": [["Example::File"]],
-        "children": ["Example::File", "OS::Glance::Image"],
+        "children": sorted(
+            {"Example::File", *constants.RESOURCE_TYPES}
+            - {constants.PROJECT_RESOURCE_TYPE}
+        ),
     }

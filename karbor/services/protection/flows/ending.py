@@ -42,6 +42,8 @@ _STATUSES = {
 #: What these did to one resource stays done when another one fails.
 _DONE_STAYS_DONE = frozenset({constants.OPERATION_VERIFY, constants.OPERATION_DELETE})
 
+_NOT_BEGUN = "Not begun, because the operation failed elsewhere"
+
 #: What these made is of no use in an operation that failed.
 _MAKE_A_CHECKPOINT = frozenset({constants.OPERATION_PROTECT, constants.OPERATION_COPY})
 
@@ -113,19 +115,38 @@ def end_checkpoint_badly(
     """
 
     def end() -> None:
-        if live.works:
+        reason = live.reason(error)
+        statuses = {
+            f"{work.resource.type}#{work.resource.id}": outcome(work)
+            for work in live.works
+        } or _outcomes_without_graph(live, reason)
+        if statuses:
             live.target.save_resources_status(
                 {
-                    f"{work.resource.type}#{work.resource.id}": {
-                        "status": outcome(work)[0],
-                        "reason": outcome(work)[1],
-                    }
-                    for work in live.works
+                    name: {"status": found, "reason": why}
+                    for name, (found, why) in statuses.items()
                 }
             )
-        live.target.transition(status, live.reason(error))
+        live.target.transition(status, reason)
 
     attempt(live, f"setting the checkpoint to '{status}'", end)
+
+
+def _outcomes_without_graph(
+    live: LiveOperation, reason: str
+) -> dict[str, tuple[str, str]]:
+    """What became of a plan's resources when their graph could not be built.
+
+    Those that the reason names have failed themselves.
+    """
+    resources = (live.inputs.plan or {}).get("resources") or ()
+    return {
+        f"{one['type']}#{one['id']}": (
+            constants.RESOURCE_STATUS_ERROR,
+            reason if one["id"] in reason else _NOT_BEGUN,
+        )
+        for one in resources
+    }
 
 
 def discard_data(live: LiveOperation) -> None:
@@ -163,7 +184,7 @@ def outcome(work: ResourceWork) -> tuple[str, str]:
     if work.is_done and operation in _DONE_STAYS_DONE:
         return done, ""
     if not work.is_begun:
-        return failed, "Not begun, because the operation failed elsewhere"
+        return failed, _NOT_BEGUN
     if work.revert_reason is not None:
         return failed, f"Taking it back failed: {work.revert_reason}"
     if work.is_taken_back:

@@ -13,7 +13,7 @@ from karbor.services.protection.flows.inputs import OperationInputs
 from karbor.services.protection.flows.live import LiveOperation
 from karbor.services.protection.progress import ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS
-from karbor.tests.fakes.operations import thing
+from karbor.tests.fakes.operations import TYPE, thing
 
 ALL = (*HOOKS, "on_revert")
 PAIR = {0: [1], 1: []}
@@ -353,6 +353,21 @@ def test_only_a_protection_asks_the_cloud_what_depends_on_what(make_world, opera
     world.submit(inputs_for(world, operation)).result(60)
 
     assert world.protectables.built == 0
+
+
+def test_a_resource_that_cannot_be_protected_is_told_from_those_beside_it(make_world):
+    world = make_world({0: [], 1: []})
+    world.protectables.error = exception.ProtectableResourceInvalidStatus(
+        id="thing-1 (one)", type=TYPE, status="queued"
+    )
+
+    _inputs, succeeded, checkpoint = world.protect(roots=(0, 1))
+
+    assert not succeeded
+    assert checkpoint.status == "error"
+    reasons = {name: one["reason"] for name, one in checkpoint.resources_status.items()}
+    assert "queued" in reasons[f"{TYPE}#thing-1"]
+    assert reasons[f"{TYPE}#thing-0"].startswith("Not begun")
 
 
 def test_a_listing_that_fails_fails_the_protection(make_world):
