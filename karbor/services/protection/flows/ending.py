@@ -139,13 +139,15 @@ def _outcomes_without_graph(
 
     Those that the reason names have failed themselves.
     """
-    resources = (live.inputs.plan or {}).get("resources") or ()
+    if live.operation != constants.OPERATION_PROTECT:
+        return {}
+    plan = live.inputs.plan or live.target.protection_plan
     return {
         f"{one['type']}#{one['id']}": (
             constants.RESOURCE_STATUS_ERROR,
             reason if one["id"] in reason else _NOT_BEGUN,
         )
-        for one in resources
+        for one in plan["resources"]
     }
 
 
