@@ -99,6 +99,51 @@ def test_restore_name_names_the_new_image(bench, glance, context):
     assert glance.images(context).get(new_id)["name"] == "new"
 
 
+def test_a_public_image_of_others_is_used_as_it_is_while_it_is_there(
+    bench, glance, context
+):
+    public = glance.upload(
+        project_context("admin", "operators"), b"x" * 1000, visibility="public"
+    )
+    checkpoint = bench.protect(context, public["id"])
+
+    new_id, record = bench.restore(checkpoint, context, public["id"])
+
+    assert new_id == public["id"]
+    (reason,) = record.resources_reason.values()
+    assert "still there" in reason
+
+
+def test_a_public_image_of_others_that_is_gone_comes_back_as_ones_own(
+    bench, glance, context
+):
+    admin = project_context("admin", "operators")
+    public = glance.upload(admin, b"x" * 1000, visibility="public")
+    checkpoint = bench.protect(context, public["id"])
+    glance.images(admin).delete(public["id"])
+
+    new_id, _record = bench.restore(checkpoint, context, public["id"])
+
+    restored = glance.images(context).get(new_id)
+    assert restored["owner"] == context.project_id
+    assert restored["visibility"] == "private"
+    assert glance.data(context, new_id) == b"x" * 1000
+
+
+def test_a_named_restore_of_an_image_of_others_makes_one(bench, glance, context):
+    public = glance.upload(
+        project_context("admin", "operators"), b"x", visibility="public"
+    )
+    checkpoint = bench.protect(context, public["id"])
+
+    new_id, _record = bench.restore(
+        checkpoint, context, public["id"], restore_name="mine"
+    )
+
+    assert new_id != public["id"]
+    assert glance.images(context).get(new_id)["name"] == "mine"
+
+
 def test_a_visibility_that_the_user_may_not_give_is_told(bench, glance, context):
     admin = project_context("admin", context.project_id)
     image = glance.upload(admin, b"x", visibility="public")
