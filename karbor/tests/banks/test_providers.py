@@ -19,6 +19,7 @@ from karbor.context import RequestContext
 from karbor.db import migration
 from karbor.services.protection import service
 from karbor.services.protection.rpcapi import ProtectionAPI
+from karbor.tests.fakes.listing.glance import EveryImage
 
 SAMPLES = json.loads(
     (pathlib.Path(karbor.tests.__file__).parent / "rpc-samples.json").read_text()
@@ -60,10 +61,11 @@ bank_s3_object_bucket = {container}
 
 
 @contextlib.contextmanager
-def running_service(base):
+def running_service(base, glance):
     """A service whose providers are in ``base/providers.d``, and who asks it."""
     (base / "karbor.conf").write_text(
         f"[DEFAULT]\nstate_path = {base}\nrpc_response_timeout = 20\n"
+        f"[glance_client]\nglance_endpoint = {glance.url}\n"
     )
     conf = cfg.CONF
     conf.reset()
@@ -91,7 +93,7 @@ def running(request, swift_server, container, tmp_path):
     text = PROVIDER_FILE.format(id=PROVIDER, bank=bank)
     text += group.format(server=swift_server, container=container)
     (folder / "one.conf").write_text(text)
-    with running_service(tmp_path) as found:
+    with EveryImage().running() as glance, running_service(tmp_path, glance) as found:
         yield found
 
 
