@@ -20,6 +20,8 @@ from karbor.tests.cloud.cloud import Cloud
 from karbor.tests.cloud.service import SERVICE_TYPE
 
 _PATIENCE = 180
+#: Seconds in which a trust is gone.
+_GIVEN_BACK = 30
 _GIB = 1024**3
 #: Where random bytes are put into a volume: at its begin, its end and in between.
 _PIECE = 256 * 1024
@@ -82,8 +84,16 @@ class Project:
         return self.cloud.connect(self.name, self.password, self.name)
 
     def listing(self) -> dict[str, set[inventory.Thing]]:
-        """All that the project has in every service, to compare before and after."""
-        return inventory.listing(self.connection)
+        """All that the project has in every service, to compare before and after.
+
+        An operation that has ended gives its trust back a moment later.
+        """
+        give_up = time.monotonic() + _GIVEN_BACK
+        while True:
+            found = inventory.listing(self.connection)
+            if "trusts" not in found or time.monotonic() >= give_up:
+                return found
+            time.sleep(0.3)
 
     def purge(self) -> None:
         """Delete all that it has from the cloud."""
