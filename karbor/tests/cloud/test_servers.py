@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from karbor.tests.rabbit.daemon import wait_until
+
 SERVER = "OS::Nova::Server"
 VOLUME = "OS::Cinder::Volume"
 
@@ -39,7 +41,11 @@ def lose(project, server):
     port_ids = [port.id for port in network.ports(device_id=server.id)]
     volume_ids = [one.volume_id for one in compute.volume_attachments(server.id)]
     compute.delete_server(server.id)
-    compute.wait_for_delete(server)
+    # Nova calls it deleted a moment before it lists it no more.
+    wait_until(
+        lambda: server.id not in {one.id for one in compute.servers(details=False)},
+        "a server that is gone",
+    )
     for port_id in port_ids:
         network.delete_port(port_id)
     for volume_id in volume_ids:
