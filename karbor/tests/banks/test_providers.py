@@ -138,8 +138,13 @@ def test_a_checkpoint_lives_and_dies(running):
     for checkpoint_id in made:
         with pytest.raises(exception.CheckpointNotFound):
             api.show_checkpoint(OWNER, PROVIDER, checkpoint_id)
-    left = service_.providers.get(PROVIDER).bank.list_objects()
-    assert [key for key in left if not key.startswith("/leases/")] == []
+
+    def left():
+        keys = service_.providers.get(PROVIDER).bank.list_objects()
+        return [key for key in keys if not key.startswith("/leases/")]
+
+    # A deletion ends after the checkpoint is listed no more.
+    until(left, [])
 
 
 def test_data_of_a_resource_reads_back(running):
