@@ -61,8 +61,8 @@ def list_provider_opts() -> Options:
     """The options of a provider's file, by group: its own and its plugins'.
 
     Plugins are found as the service finds them. One that gives its options to the
-    samples has ``GROUP`` and ``OPTS`` in its package; ``OTHER_OPTS`` are options by
-    group that it reads besides.
+    samples has a ``settings_class``, or ``GROUP`` and ``OPTS`` in its package;
+    ``OTHER_OPTS`` are options by group that it reads besides.
     """
     found: dict[str, list[Any]] = {
         provider_file.GROUP: list(provider_file.PROVIDER_OPTS),
@@ -71,7 +71,11 @@ def list_provider_opts() -> Options:
         garbage_options.GROUP: list(garbage_options.OPTS),
     }
     for point in metadata.entry_points(group="karbor.protections"):
-        plugin = importlib.import_module(point.load().__module__)
+        plugin_class = point.load()
+        settings = getattr(plugin_class, "settings_class", None)
+        if settings is not None:
+            found[settings.group] = list(settings.opts)
+        plugin = importlib.import_module(plugin_class.__module__)
         for module in (plugin, *_modules_beside(plugin)):
             if hasattr(module, "GROUP") and hasattr(module, "OPTS"):
                 found[module.GROUP] = list(module.OPTS)

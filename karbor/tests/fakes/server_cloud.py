@@ -13,10 +13,10 @@ from oslo_config import cfg
 from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.clients import cinder as cinder_client
-from karbor.services.protection.protection_plugins.server import settings
 from karbor.services.protection.protection_plugins.server.nova_protection_plugin import (  # noqa: E501
     NovaProtectionPlugin,
 )
+from karbor.services.protection.protection_plugins.server.settings import ServerSettings
 from karbor.tests.conformance.protection import ProtectionConformance
 from karbor.tests.fakes.compute import ComputeServer
 from karbor.tests.fakes.json_service import JsonService, NotFound
@@ -156,9 +156,9 @@ class ServerTests:
     @pytest.fixture
     def plugin(self, conf, cloud):
         """The plugin, which looks often."""
-        settings.register_opts(conf)
-        conf.set_override("poll_interval", 0.02, settings.GROUP)
-        conf.set_override("status_timeout", 5.0, settings.GROUP)
+        ServerSettings.register(conf)
+        conf.set_override("poll_interval", 0.02, ServerSettings.group)
+        conf.set_override("status_timeout", 5.0, ServerSettings.group)
         return NovaProtectionPlugin(conf)
 
     @pytest.fixture

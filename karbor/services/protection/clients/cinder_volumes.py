@@ -5,13 +5,13 @@ Fields are as the Block Storage API v3 documents them.
 """
 
 import abc
-import urllib.parse
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from karbor.context import RequestContext
-from karbor.services.protection.clients.faults import ServiceFailed, calling
-from karbor.services.protection.waiting.until import Thing, Things
+from karbor.services.protection.clients.faults import calling
+from karbor.services.protection.clients.listed_things import ListedThings
+from karbor.services.protection.clients.missing import as_path, found_or_none
+from karbor.services.protection.waiting.until import Thing
 
 #: The microversion that these calls need, of the Rocky release: volumes from backups
 #: (3.47), zones of backups (3.51), and messages by what they are about (3.31).
@@ -23,7 +23,7 @@ OWNER = "os-vol-tenant-attr:tenant_id"
 SERVICE = "Cinder"
 
 
-class CinderThings(Things):
+class CinderThings(ListedThings):
     """Things of one kind that a Cinder client's user sees.
 
     :param client: as ``ClientFactory.create_client('cinder', …, version=VERSION)``
@@ -31,50 +31,28 @@ class CinderThings(Things):
     :param context: whose client it is
     """
 
-    #: Up to so many are asked for one by one, rather than listing a project's.
-    few: ClassVar[int] = 3
-
-    def __init__(self, client: Any, context: RequestContext) -> None:
-        self._client = client
-        self._caller = (context.project_id, context.user_id)
-
     @property
     @abc.abstractmethod
     def _manager(self) -> Any:
         """The client library's part for this kind."""
 
     @property
-    def key(self) -> Hashable:
-        endpoint = self._client.client.endpoint_override
-        return (self.kind, endpoint, *self._caller)
+    def endpoint(self) -> str:
+        return str(self.client.client.endpoint_override)
 
     def get(self, thing_id: str) -> dict[str, Any] | None:
         """One of them; None when it does not exist or is another's.
 
         :raises ServiceFailed: when Cinder cannot be asked
         """
-        try:
-            with calling(SERVICE, f"show {self.kind} {thing_id}"):
-                found = self._manager.get(urllib.parse.quote(thing_id, safe=""))
-        except ServiceFailed as error:
-            if error.is_missing:
-                return None
-            raise
-        return dict(found.to_dict())
+        return found_or_none(
+            SERVICE,
+            f"show {self.kind} {thing_id}",
+            lambda: dict(self._manager.get(as_path(thing_id)).to_dict()),
+        )
 
-    def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
-        found: dict[str, Thing] = {}
-        wanted = set(ids)
-        if len(wanted) > self.few:
-            found = {
-                thing["id"]: thing for thing in self.list() if thing["id"] in wanted
-            }
-        # A list has the project's own, an admin sees others' by their ids.
-        for thing_id in wanted - found.keys():
-            thing = self.get(thing_id)
-            if thing is not None:
-                found[thing_id] = thing
-        return found
+    def all(self) -> list[dict[str, Any]]:
+        return self.list()
 
     def list(self, **filters: Any) -> list[dict[str, Any]]:
         """The caller's project's, from all pages.
@@ -107,7 +85,7 @@ class CinderThings(Things):
     def fault_of(self, thing: Thing) -> str | None:
         """The newest of Cinder's messages about it."""
         with calling(SERVICE, f"list the messages about {self.kind} {thing['id']}"):
-            messages = self._client.messages.list(
+            messages = self.client.messages.list(
                 search_opts={"resource_uuid": thing["id"]}
             )
         newest = max(messages, key=lambda message: message.created_at, default=None)
@@ -121,7 +99,7 @@ class Volumes(CinderThings):
 
     @property
     def _manager(self) -> Any:
-        return self._client.volumes
+        return self.client.volumes
 
     def create(self, size: int, name: str, **fields: Any) -> dict[str, Any]:
         """A new volume, which is ``creating`` when this returns.
@@ -132,7 +110,7 @@ class Volumes(CinderThings):
         :raises ServiceFailed: when Cinder refuses it
         """
         with calling(SERVICE, f"create volume '{name}'"):
-            made = self._client.volumes.create(size, name=name, **fields)
+            made = self.client.volumes.create(size, name=name, **fields)
         return dict(made.to_dict())
 
     def rename(self, volume_id: str, name: str, description: str | None) -> None:
@@ -141,7 +119,7 @@ class Volumes(CinderThings):
         :raises ServiceFailed: when Cinder refuses it
         """
         with calling(SERVICE, f"rename volume {volume_id}"):
-            self._client.volumes.update(volume_id, name=name, description=description)
+            self.client.volumes.update(volume_id, name=name, description=description)
 
     def set_metadata(self, volume_id: str, metadata: Mapping[str, str]) -> None:
         """Replace all metadata of a volume.
@@ -149,7 +127,7 @@ class Volumes(CinderThings):
         :raises ServiceFailed: when Cinder refuses it
         """
         with calling(SERVICE, f"set the metadata of volume {volume_id}"):
-            self._client.volumes.update_all_metadata(volume_id, dict(metadata))
+            self.client.volumes.update_all_metadata(volume_id, dict(metadata))
 
     def set_image_metadata(
         self,
@@ -164,8 +142,8 @@ class Volumes(CinderThings):
         """
         with calling(SERVICE, f"set the image metadata of volume {volume_id}"):
             if metadata:
-                self._client.volumes.set_image_metadata(volume_id, dict(metadata))
-            self._client.volumes.delete_image_metadata(volume_id, list(unwanted))
+                self.client.volumes.set_image_metadata(volume_id, dict(metadata))
+            self.client.volumes.delete_image_metadata(volume_id, list(unwanted))
 
     def set_flags(
         self, volume_id: str, *, bootable: bool | None, readonly: bool | None
@@ -176,9 +154,9 @@ class Volumes(CinderThings):
         """
         with calling(SERVICE, f"set the flags of volume {volume_id}"):
             if bootable is not None:
-                self._client.volumes.set_bootable(volume_id, bootable)
+                self.client.volumes.set_bootable(volume_id, bootable)
             if readonly is not None:
-                self._client.volumes.update_readonly_flag(volume_id, readonly)
+                self.client.volumes.update_readonly_flag(volume_id, readonly)
 
     def upload(self, volume_id: str, image_name: str) -> str:
         """Make a raw image from a volume, which is ``uploading`` until it ends.
@@ -187,7 +165,7 @@ class Volumes(CinderThings):
         :raises ServiceFailed: when Cinder refuses it
         """
         with calling(SERVICE, f"make an image from volume {volume_id}"):
-            _response, body = self._client.volumes.upload_to_image(
+            _response, body = self.client.volumes.upload_to_image(
                 volume_id,
                 force=False,
                 image_name=image_name,
@@ -204,7 +182,7 @@ class Volumes(CinderThings):
         :raises ServiceFailed: when Cinder cannot be asked
         """
         with calling(SERVICE, "list volume types"):
-            return {kind.name for kind in self._client.volume_types.list()}
+            return {kind.name for kind in self.client.volume_types.list()}
 
     def zone_names(self) -> set[str]:
         """The availability zones that take volumes.
@@ -212,7 +190,7 @@ class Volumes(CinderThings):
         :raises ServiceFailed: when Cinder cannot be asked
         """
         with calling(SERVICE, "list availability zones"):
-            zones = self._client.availability_zones.list(detailed=False)
+            zones = self.client.availability_zones.list(detailed=False)
         return {zone.zoneName for zone in zones if zone.zoneState["available"]}
 
 
@@ -223,7 +201,7 @@ class Snapshots(CinderThings):
 
     @property
     def _manager(self) -> Any:
-        return self._client.volume_snapshots
+        return self.client.volume_snapshots
 
     def create(self, volume_id: str, name: str, **fields: Any) -> dict[str, Any]:
         """A new snapshot, ``creating`` when this returns; of an attached volume too.
@@ -232,7 +210,7 @@ class Snapshots(CinderThings):
         :raises ServiceFailed: when Cinder refuses it
         """
         with calling(SERVICE, f"create a snapshot of volume {volume_id}"):
-            made = self._client.volume_snapshots.create(
+            made = self.client.volume_snapshots.create(
                 volume_id, force=True, name=name, **fields
             )
         return dict(made.to_dict())
@@ -245,7 +223,7 @@ class Backups(CinderThings):
 
     @property
     def _manager(self) -> Any:
-        return self._client.backups
+        return self.client.backups
 
     def create(self, volume_id: str, name: str, **fields: Any) -> dict[str, Any]:
         """A new backup, which is ``creating`` when this returns.
@@ -255,9 +233,9 @@ class Backups(CinderThings):
         :raises ServiceFailed: when Cinder refuses it
         """
         with calling(SERVICE, f"create a backup of volume {volume_id}"):
-            made = self._client.backups.create(volume_id, name=name, **fields)
+            made = self.client.backups.create(volume_id, name=name, **fields)
             # The answer to the creation has an id and a name only.
-            made = self._client.backups.get(made.id)
+            made = self.client.backups.get(made.id)
         return dict(made.to_dict())
 
     def restore(self, backup_id: str, volume_id: str) -> None:
@@ -266,7 +244,7 @@ class Backups(CinderThings):
         :raises ServiceFailed: when Cinder refuses it
         """
         with calling(SERVICE, f"restore backup {backup_id} into volume {volume_id}"):
-            self._client.restores.restore(backup_id, volume_id=volume_id)
+            self.client.restores.restore(backup_id, volume_id=volume_id)
 
     def fault_of(self, thing: Thing) -> str | None:
         return thing.get("fail_reason") or super().fault_of(thing)

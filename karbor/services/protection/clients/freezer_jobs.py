@@ -6,21 +6,19 @@ user made in the same project: jobs, and the schedulers that run them.
 """
 
 import functools
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import calling
+from karbor.services.protection.clients.listed_things import ListedThings
 from karbor.services.protection.clients.missing import as_path, is_done_or_missing
-from karbor.services.protection.waiting.until import Thing, Things
+from karbor.services.protection.waiting.until import Thing
 
 SERVICE = "Freezer"
 PAGE_SIZE = 100
-#: Up to so many are asked for one by one, rather than listing a user's.
-FEW = 3
 
-#: What :meth:`JobThings.status_of` says of a job that no scheduler has seen.
+#: What :meth:`Jobs.status_of` says of a job that no scheduler has seen.
 WAITING = "waiting"
 #: Of one that is about to be scheduled, or that somebody has stopped.
 STOPPED = "stop"
@@ -28,14 +26,22 @@ SUCCESS = "success"
 RUNNING = frozenset({"scheduled", "running", "aborting"})
 
 
-class Jobs:
+class Jobs(ListedThings):
     """The jobs that a Freezer client's user made.
 
+    A job's status is ``waiting`` before a scheduler has seen it, then ``scheduled``
+    and ``running``, and at the end its result: ``success``, ``fail`` or ``aborted``.
+
     :param client: as ``ClientFactory.create_client('freezer', …)`` gives
+    :param context: whose client it is
     """
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    kind: ClassVar[str] = "Freezer job"
+    id_field: ClassVar[str] = "job_id"
+
+    @property
+    def endpoint(self) -> str:
+        return str(self.client.endpoint)
 
     def get(self, job_id: str) -> dict[str, Any] | None:
         """One job; None when it does not exist or is another's.
@@ -122,32 +128,6 @@ class Jobs:
         """
         found = _pages("list clients", self.client.clients.list)
         return sorted(one["client"]["client_id"] for one in found)
-
-
-class JobThings(Things):
-    """Jobs as something to wait for.
-
-    A job's status is ``waiting`` before a scheduler has seen it, then ``scheduled``
-    and ``running``, and at the end its result: ``success``, ``fail`` or ``aborted``.
-
-    :param context: whose they are
-    """
-
-    kind: ClassVar[str] = "Freezer job"
-
-    def __init__(self, jobs: Jobs, context: RequestContext) -> None:
-        self._jobs = jobs
-        self._caller = (context.project_id, context.user_id)
-
-    @property
-    def key(self) -> Hashable:
-        return (self.kind, self._jobs.client.endpoint, *self._caller)
-
-    def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
-        if len(ids) > FEW:
-            return {job["job_id"]: job for job in self._jobs.all()}
-        found = {job_id: self._jobs.get(job_id) for job_id in ids}
-        return {job_id: job for job_id, job in found.items() if job is not None}
 
     def status_of(self, thing: Thing) -> str:
         schedule = thing.get("job_schedule") or {}

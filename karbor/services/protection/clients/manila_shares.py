@@ -4,32 +4,46 @@
 Fields are as the Shared File Systems API v2 documents them.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from karbor.context import RequestContext
 from karbor.services.protection.clients.faults import calling
+from karbor.services.protection.clients.listed_things import ListedThings
 from karbor.services.protection.clients.missing import (
     as_path,
     found_or_none,
     is_done_or_missing,
 )
-from karbor.services.protection.waiting.until import Thing, Things
+from karbor.services.protection.waiting.until import Thing
 
 SERVICE = "Manila"
 PAGE_SIZE = 500
-#: Up to so many are asked for one by one, rather than listing a project's.
-FEW = 3
 
 
-class Shares:
-    """The shares that a Manila client's user sees.
+class ManilaThings(ListedThings):
+    """Things of one kind that a Manila client's user sees.
 
     :param client: as ``ClientFactory.create_client('manila', …)`` gives
+    :param context: whose client it is
     """
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    @property
+    def endpoint(self) -> str:
+        return str(self.client.client.endpoint_override)
+
+    def fault_of(self, thing: Thing) -> str | None:
+        """The newest of Manila's messages to the user about it."""
+        name = thing["id"]
+        with calling(SERVICE, f"list the messages about {self.kind} {name}"):
+            messages = self.client.messages.list(search_opts={"resource_id": name})
+        newest = max(messages, key=lambda one: str(one.created_at), default=None)
+        return None if newest is None else str(newest.user_message)
+
+
+class Shares(ManilaThings):
+    """Shares."""
+
+    kind: ClassVar[str] = "share"
 
     def get(self, share_id: str) -> dict[str, Any] | None:
         """One share; None when it does not exist or is another's.
@@ -118,14 +132,19 @@ class Shares:
             self.client.shares.allow(as_path(share_id), kind, who, level)
 
 
-class Snapshots:
-    """The share snapshots that a Manila client's user sees.
+class AccessRules(Shares):
+    """Shares, whose status is that of their access rules."""
 
-    :param client: as ``ClientFactory.create_client('manila', …)`` gives
-    """
+    kind: ClassVar[str] = "share with access rules"
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def status_of(self, thing: Thing) -> str:
+        return str(thing.get("access_rules_status") or "active").lower()
+
+
+class Snapshots(ManilaThings):
+    """Snapshots of shares."""
+
+    kind: ClassVar[str] = "share snapshot"
 
     def get(self, snapshot_id: str) -> dict[str, Any] | None:
         """One snapshot; None when it does not exist or is another's.
@@ -175,67 +194,6 @@ class Snapshots:
             f"delete share snapshot {snapshot_id}",
             lambda: self.client.share_snapshots.delete(as_path(snapshot_id)),
         )
-
-
-class _ManilaThings(Things):
-    def __init__(self, source: Shares | Snapshots, context: RequestContext) -> None:
-        self._source = source
-        self._caller = (context.project_id, context.user_id)
-
-    @property
-    def key(self) -> Hashable:
-        endpoint = self._source.client.client.endpoint_override
-        return (self.kind, endpoint, *self._caller)
-
-    def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
-        found: dict[str, Thing] = {}
-        if len(ids) > FEW:
-            found = {one["id"]: one for one in self._source.all()}
-        # An administrator sees things of other projects, which no list has.
-        for name in set(ids) - found.keys():
-            one = self._source.get(name)
-            if one is not None:
-                found[name] = one
-        return found
-
-    def fault_of(self, thing: Thing) -> str | None:
-        """The newest of Manila's messages to the user about it."""
-        name = thing["id"]
-        with calling(SERVICE, f"list the messages about {self.kind} {name}"):
-            messages = self._source.client.messages.list(
-                search_opts={"resource_id": name}
-            )
-        newest = max(messages, key=lambda one: str(one.created_at), default=None)
-        return None if newest is None else str(newest.user_message)
-
-
-class ShareThings(_ManilaThings):
-    """Shares as something to wait for.
-
-    :param source: the :class:`Shares`
-    :param context: whose they are
-    """
-
-    kind: ClassVar[str] = "share"
-
-
-class SnapshotThings(_ManilaThings):
-    """Share snapshots as something to wait for.
-
-    :param source: the :class:`Snapshots`
-    :param context: whose they are
-    """
-
-    kind: ClassVar[str] = "share snapshot"
-
-
-class AccessThings(ShareThings):
-    """Shares whose status is that of their access rules."""
-
-    kind: ClassVar[str] = "share with access rules"
-
-    def status_of(self, thing: Thing) -> str:
-        return str(thing.get("access_rules_status") or "active").lower()
 
 
 def _pages(

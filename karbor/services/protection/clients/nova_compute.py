@@ -5,14 +5,16 @@ Fields are as the Compute API documents them; nothing here keeps anything.
 """
 
 import urllib.parse
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from karbor.context import RequestContext
 from karbor.services.protection.clients.faults import ServiceFailed, calling
+from karbor.services.protection.clients.listed_things import ListedThings
+from karbor.services.protection.clients.missing import as_path, is_done_or_missing
 from karbor.services.protection.clients.nova_servers import Servers
-from karbor.services.protection.waiting.until import Thing, Things
+from karbor.services.protection.waiting.until import Thing
 
 #: Xena, the first that tells everybody the hostname of a server, and takes one.
 #: https://docs.openstack.org/nova/latest/reference/api-microversion-history.html
@@ -34,7 +36,7 @@ class Compute(Servers):
     @property
     def endpoint(self) -> str:
         """Where this Nova listens."""
-        return str(self._client.client.endpoint_override)
+        return str(self.client.client.endpoint_override)
 
     def attachments(self, server_id: str) -> list[dict[str, Any]]:
         """The volumes of a server: ``volumeId``, ``device``, ``tag`` and
@@ -56,36 +58,33 @@ class Compute(Servers):
         if hints:
             body["os:scheduler_hints"] = dict(hints)
         with calling("Nova", f"create server '{fields['name']}'"):
-            _response, answer = self._client.client.post("/servers", body=body)
+            _response, answer = self.client.client.post("/servers", body=body)
         return dict(answer["server"])
 
     def delete(self, server_id: str) -> bool:
         """Begin to delete a server; False when there is none."""
-        try:
-            with calling("Nova", f"delete server {server_id}"):
-                self._client.client.delete(_path(server_id))
-        except ServiceFailed as error:
-            if error.is_missing:
-                return False
-            raise
-        return True
+        return is_done_or_missing(
+            "Nova",
+            f"delete server {server_id}",
+            lambda: self.client.client.delete(_path(server_id)),
+        )
 
     def act(self, server_id: str, action: str) -> None:
         """Begin an action without arguments: ``pause``, ``resume``, ``lock`` …"""
         with calling("Nova", f"{action} server {server_id}"):
-            self._client.client.post(f"{_path(server_id)}/action", body={action: None})
+            self.client.client.post(f"{_path(server_id)}/action", body={action: None})
 
     def delete_metadata(self, server_id: str, key: str) -> None:
         """Take an entry out of the metadata of a server."""
         with calling("Nova", f"delete the metadata '{key}' of server {server_id}"):
-            self._client.client.delete(f"{_path(server_id)}/metadata/{_quoted(key)}")
+            self.client.client.delete(f"{_path(server_id)}/metadata/{as_path(key)}")
 
     def delete_with_server(self, server_id: str, volume_id: str) -> None:
         """Let a volume be deleted when its server is."""
         path = f"{_path(server_id)}/os-volume_attachments/{volume_id}"
         change = {"volumeId": volume_id, "delete_on_termination": True}
         with calling("Nova", f"let volume {volume_id} end with server {server_id}"):
-            self._client.client.put(path, body={"volumeAttachment": change})
+            self.client.client.put(path, body={"volumeAttachment": change})
 
     def flavors(self) -> list[dict[str, Any]]:
         """The flavors that the caller may use, without their extra specs."""
@@ -101,12 +100,12 @@ class Compute(Servers):
 
     def has_keypair(self, name: str) -> bool:
         """Whether the caller has a keypair of this name."""
-        return self._exists(f"/os-keypairs/{_quoted(name)}", f"show keypair '{name}'")
+        return self._exists(f"/os-keypairs/{as_path(name)}", f"show keypair '{name}'")
 
     def has_server_group(self, group_id: str) -> bool:
         """Whether the project has this server group."""
         return self._exists(
-            f"/os-server-groups/{_quoted(group_id)}", f"show server group {group_id}"
+            f"/os-server-groups/{as_path(group_id)}", f"show server group {group_id}"
         )
 
     def zones(self) -> list[str]:
@@ -129,35 +128,32 @@ class Compute(Servers):
 
     def _get(self, path: str, action: str) -> dict[str, Any]:
         with calling("Nova", action):
-            _response, answer = self._client.client.get(path)
+            _response, answer = self.client.client.get(path)
         return dict(answer)
 
 
-class ServerThings(Things):
+class ServerThings(ListedThings):
     """Servers as something to wait for.
 
+    :param compute: where they are
     :param context: whose servers these are
     """
 
     kind: ClassVar[str] = "server"
 
     def __init__(self, compute: Compute, context: RequestContext) -> None:
+        super().__init__(compute.client, context)
         self._compute = compute
-        self._caller = (context.project_id, context.user_id)
 
     @property
-    def key(self) -> Hashable:
-        return (self.kind, self._compute.endpoint, *self._caller)
+    def endpoint(self) -> str:
+        return self._compute.endpoint
 
-    def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
-        found: dict[str, dict[str, Any]] = {}
-        if len(ids) > self._compute.few:
-            listed = self._compute.of_project(str(self._caller[0]), all_tenants=False)
-            wanted = set(ids)
-            found = {one["id"]: one for one in listed if one["id"] in wanted}
-        # An administrator's are those of other projects too, which are not listed.
-        missing = [server_id for server_id in ids if server_id not in found]
-        return {**found, **self._compute.get_many(missing)}
+    def get(self, thing_id: str) -> dict[str, Any] | None:
+        return self._compute.get(thing_id)
+
+    def all(self) -> list[dict[str, Any]]:
+        return self._compute.of_project(str(self.context.project_id), all_tenants=False)
 
     def fault_of(self, thing: Thing) -> str | None:
         fault = (thing.get("fault") or {}).get("message")
@@ -165,8 +161,4 @@ class ServerThings(Things):
 
 
 def _path(server_id: str) -> str:
-    return f"/servers/{_quoted(server_id)}"
-
-
-def _quoted(name: str) -> str:
-    return urllib.parse.quote(name, safe="")
+    return f"/servers/{as_path(server_id)}"

@@ -4,11 +4,11 @@
 Fields are as the Compute API v2.1 documents them.
 """
 
-import urllib.parse
 from collections.abc import Iterable
 from typing import Any
 
 from karbor.services.protection.clients.faults import ServiceFailed, calling
+from karbor.services.protection.clients.missing import as_path, found_or_none
 
 #: From this microversion on (Stein) a server whose cell does not answer is in the list
 #: with the status ``UNKNOWN``; before, it is silently missing from it.
@@ -29,21 +29,19 @@ class Servers:
     few = 3
 
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self.client = client
 
     def get(self, server_id: str) -> dict[str, Any] | None:
         """One server; None when it does not exist or is another's.
 
         :raises ServiceFailed: when Nova cannot be asked
         """
-        try:
-            with calling("Nova", f"show server {server_id}"):
-                found = self._client.servers.get(urllib.parse.quote(server_id, safe=""))
-        except ServiceFailed as error:
-            if error.is_missing:
-                return None
-            raise
-        return _answered(found.to_dict())
+        found = found_or_none(
+            "Nova",
+            f"show server {server_id}",
+            lambda: self.client.servers.get(as_path(server_id)).to_dict(),
+        )
+        return None if found is None else _answered(found)
 
     def get_many(self, server_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those of the servers that exist, by their ids; one call for each.
@@ -61,7 +59,7 @@ class Servers:
         """
         options = {"all_tenants": 1, "project_id": project_id} if all_tenants else None
         with calling("Nova", f"list the servers of project {project_id}"):
-            found = self._client.servers.list(
+            found = self.client.servers.list(
                 detailed=True, search_opts=options, limit=-1
             )
         return [_answered(server.to_dict()) for server in found]

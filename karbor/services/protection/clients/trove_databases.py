@@ -4,34 +4,40 @@
 Fields are as the Database API v1.0 documents them.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import calling
+from karbor.services.protection.clients.listed_things import ListedThings
 from karbor.services.protection.clients.missing import (
     as_path,
     found_or_none,
     is_done_or_missing,
 )
-from karbor.services.protection.waiting.until import Thing, Things
+from karbor.services.protection.waiting.until import Thing
 
 SERVICE = "Trove"
 #: Trove gives 20 where it is not asked for a number, and no more than it is set to.
 PAGE_SIZE = 100
-#: Up to so many are asked for one by one, rather than listing a project's.
-FEW = 3
 
 
-class Instances:
-    """The database instances that a Trove client's user sees.
+class TroveThings(ListedThings):
+    """Things of one kind that a Trove client's user sees.
 
     :param client: as ``ClientFactory.create_client('trove', …)`` gives
+    :param context: whose client it is
     """
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    @property
+    def endpoint(self) -> str:
+        return str(self.client.client.endpoint_override)
+
+
+class Instances(TroveThings):
+    """Database instances."""
+
+    kind: ClassVar[str] = "database instance"
 
     def get(self, instance_id: str) -> dict[str, Any] | None:
         """One instance; None when it does not exist or is another's.
@@ -99,15 +105,17 @@ class Instances:
         )
         return found is not None
 
+    def fault_of(self, thing: Thing) -> str | None:
+        """What Trove noted of its failure, which no listing shows."""
+        shown = self.get(thing["id"]) or {}
+        fault = shown.get("fault") or {}
+        return fault.get("message")
 
-class Backups:
-    """The database backups that a Trove client's user sees.
 
-    :param client: as ``ClientFactory.create_client('trove', …)`` gives
-    """
+class Backups(TroveThings):
+    """Backups of databases."""
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    kind: ClassVar[str] = "database backup"
 
     def get(self, backup_id: str) -> dict[str, Any] | None:
         """One backup; None when it does not exist or is another's.
@@ -149,54 +157,6 @@ class Backups:
             f"delete database backup {backup_id}",
             lambda: self.client.backups.delete(as_path(backup_id)),
         )
-
-
-class _TroveThings(Things):
-    def __init__(self, source: Instances | Backups, context: RequestContext) -> None:
-        self._source = source
-        self._caller = (context.project_id, context.user_id)
-
-    @property
-    def key(self) -> Hashable:
-        endpoint = self._source.client.client.endpoint_override
-        return (self.kind, endpoint, *self._caller)
-
-    def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
-        found: dict[str, Thing] = {}
-        if len(ids) > FEW:
-            found = {one["id"]: one for one in self._source.all()}
-        # An administrator sees things of other projects, which no list has.
-        for name in set(ids) - found.keys():
-            one = self._source.get(name)
-            if one is not None:
-                found[name] = one
-        return found
-
-
-class InstanceThings(_TroveThings):
-    """Database instances as something to wait for.
-
-    :param source: the :class:`Instances`
-    :param context: whose they are
-    """
-
-    kind: ClassVar[str] = "database instance"
-
-    def fault_of(self, thing: Thing) -> str | None:
-        """What Trove noted of its failure, which no listing shows."""
-        shown = self._source.get(thing["id"]) or {}
-        fault = shown.get("fault") or {}
-        return fault.get("message")
-
-
-class BackupThings(_TroveThings):
-    """Database backups as something to wait for.
-
-    :param source: the :class:`Backups`
-    :param context: whose they are
-    """
-
-    kind: ClassVar[str] = "database backup"
 
     def fault_of(self, thing: Thing) -> str | None:
         return _(

@@ -8,7 +8,6 @@ from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.faults import calling
 from karbor.services.protection.clients.trove_databases import (
-    FEW,
     PAGE_SIZE,
     SERVICE,
     Instances,
@@ -61,13 +60,13 @@ class DatabaseInstanceProtectablePlugin(ListedProtectablePlugin):
 
     def _open(self, context: RequestContext) -> Listing:
         client = ClientFactory.create_client("trove", context, self._configuration)
-        return Listing(context, _Trove(Instances(client)), OWNER)
+        return Listing(context, _Trove(Instances(client, context)), OWNER)
 
 
 class _Trove:
     """The instances of a Trove as a listing asks for them."""
 
-    few = FEW
+    few = Instances.few
 
     def __init__(self, instances: Instances) -> None:
         self._instances = instances

@@ -10,7 +10,6 @@ from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.faults import ServiceFailed, calling
 from karbor.services.protection.clients.manila_shares import (
-    FEW,
     PAGE_SIZE,
     SERVICE,
     Shares,
@@ -68,7 +67,7 @@ class ShareProtectablePlugin(ListedProtectablePlugin):
 
     def _open(self, context: RequestContext) -> Listing:
         client = ClientFactory.create_client("manila", context, self._configuration)
-        return Listing(context, _Manila(Shares(client)), OWNER)
+        return Listing(context, _Manila(Shares(client, context)), OWNER)
 
     def _extra_info(self, thing: Thing) -> dict[str, Any] | None:
         zone = thing.get("availability_zone")
@@ -78,7 +77,7 @@ class ShareProtectablePlugin(ListedProtectablePlugin):
 class _Manila:
     """The shares of a Manila as a listing asks for them."""
 
-    few = FEW
+    few = Shares.few
 
     def __init__(self, shares: Shares) -> None:
         self._shares = shares

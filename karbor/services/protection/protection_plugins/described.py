@@ -3,11 +3,14 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from oslo_config import cfg
 
 from karbor.services.protection.protection_plugin import ProtectionPlugin
+from karbor.services.protection.protection_plugins.settings import Settings
+
+_S = TypeVar("_S", bound=Settings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,20 +23,23 @@ class Schemas:
     saved_info: dict[str, Any]
 
 
-class DescribedPlugin(ProtectionPlugin):
+class DescribedPlugin(ProtectionPlugin, Generic[_S]):
     """A plugin whose class says what it protects and what a person may say of that.
 
-    A subclass sets the two attributes and gives the operations.
+    A subclass sets the three attributes and gives the operations.
 
-    :ivar conf: the provider's configuration
+    :ivar settings: its options, from the provider's configuration
     """
 
     resource_types: ClassVar[tuple[str, ...]]
     schemas: ClassVar[Schemas]
+    settings_class: type[_S]
 
     def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
         super().__init__(config)
-        self.conf: cfg.ConfigOpts = config if config is not None else cfg.CONF
+        self.settings: _S = self.settings_class.from_conf(
+            config if config is not None else cfg.CONF
+        )
 
     @classmethod
     def get_supported_resources_types(cls) -> Sequence[str]:

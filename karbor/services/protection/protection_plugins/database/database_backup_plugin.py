@@ -3,8 +3,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
@@ -35,24 +33,21 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class DatabaseBackupProtectionPlugin(DescribedPlugin):
+class DatabaseBackupProtectionPlugin(DescribedPlugin[DatabaseSettings]):
     """``OS::Trove::Instance``; configured in ``[database_backup_plugin]``."""
 
     resource_types = (constants.DATABASE_RESOURCE_TYPE,)
     schemas = database_backup_plugin_schemas.SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = DatabaseSettings.from_conf(self.conf)
+    settings_class = DatabaseSettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self._settings)
+        return ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings)
+        return RestoreOperation(self.settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
-        return VerifyOperation(self._settings)
+        return VerifyOperation(self.settings)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
         return UncopiedOperation(
@@ -61,7 +56,7 @@ class DatabaseBackupProtectionPlugin(DescribedPlugin):
         )
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(self._settings)
+        return DeleteOperation(self.settings)
 
     @classmethod
     def get_saved_info(

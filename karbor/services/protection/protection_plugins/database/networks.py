@@ -90,13 +90,8 @@ class _Replacements(Things):
 def _until_replaced(
     settings: DatabaseSettings, network_id: str, new_resources: Mapping[str, str]
 ) -> Until:
-    return Until(
-        things=_Replacements(new_resources),
-        id=network_id,
-        judge=_is_there,
-        goal=_("there"),
-        timeout=settings.status_timeout,
-        interval=settings.poll_interval,
+    return settings.patience.until(
+        _Replacements(new_resources), network_id, _is_there, goal=_("there")
     )
 
 

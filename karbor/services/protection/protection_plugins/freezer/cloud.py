@@ -13,14 +13,11 @@ from karbor.services.protection.clients.faults import calling
 from karbor.services.protection.clients.glance_images import Images
 from karbor.services.protection.clients.nova_compute import Compute, ServerThings
 from karbor.services.protection.protection_plugins.freezer.settings import (
-    GROUP,
     FreezerSettings,
 )
 from karbor.services.protection.waiting.until import (
     Things,
     Until,
-    until_gone,
-    until_status,
 )
 
 
@@ -84,14 +81,16 @@ class Cloud:
 
     def until_volume(self, volume_id: str) -> Until:
         """The wait for a volume that is being made."""
-        return self._until(
-            self.volumes, volume_id, "available", ("creating", "downloading")
+        return self._settings.patience.until_status(
+            self.volumes, volume_id, "available", pending=("creating", "downloading")
         )
 
     def until_server(self, server_id: str) -> Until:
         """The wait for a server that is being made."""
         things = ServerThings(self.compute, self._context)
-        return self._until(things, server_id, "active", ("build",))
+        return self._settings.patience.until_status(
+            things, server_id, "active", pending=("build",)
+        )
 
     def delete_left(self, mark: str) -> Generator[Until, Any, None]:
         """Delete all whose name begins with a mark, and servers booted from such.
@@ -106,7 +105,7 @@ class Cloud:
             self.compute.delete(server_id)
         things: Things = ServerThings(self.compute, self._context)
         for server_id in servers:
-            yield self._until_gone(things, server_id)
+            yield self._settings.patience.until_gone(things, server_id)
         for kind in (self.volumes, self.snapshots):
             left = [
                 one["id"]
@@ -116,7 +115,7 @@ class Cloud:
             for thing_id in left:
                 kind.delete(thing_id)
             for thing_id in left:
-                yield self._until_gone(kind, thing_id)
+                yield self._settings.patience.until_gone(kind, thing_id)
         for image_id in images:
             self.images.delete(image_id)
 
@@ -133,33 +132,8 @@ class Cloud:
             service, self._context, self._settings.conf, **kwargs
         )
 
-    def _until(
-        self, things: Things, name: str, status: str, pending: Collection[str]
-    ) -> Until:
-        return until_status(
-            things,
-            name,
-            status,
-            pending=pending,
-            timeout=self._settings.status_timeout,
-            interval=self._settings.poll_interval,
-            hint=_HINT,
-        )
-
-    def _until_gone(self, things: Things, name: str) -> Until:
-        return until_gone(
-            things,
-            name,
-            timeout=self._settings.status_timeout,
-            interval=self._settings.poll_interval,
-            hint=_HINT,
-        )
-
 
 def image_of(server: dict[str, Any]) -> str | None:
     """The id of the image that a server was booted from."""
     image = server.get("image")
     return image["id"] if image else None
-
-
-_HINT = f"Raise [{GROUP}] status_timeout where that takes longer"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running one Freezer job to its end, however often the hook is begun again."""
 
+import dataclasses
 import zlib
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
@@ -15,10 +16,8 @@ from karbor.services.protection.clients.freezer_jobs import (
     SUCCESS,
     WAITING,
     Jobs,
-    JobThings,
 )
 from karbor.services.protection.protection_plugins.freezer.settings import (
-    GROUP,
     FreezerSettings,
 )
 from karbor.services.protection.waiting.until import Thing, Until, Verdict
@@ -36,8 +35,7 @@ class JobRunner:
         self._settings = settings
         self._context = context
         client = ClientFactory.create_client("freezer", context, settings.conf)
-        self._jobs = Jobs(client)
-        self._things = JobThings(self._jobs, context)
+        self._jobs = Jobs(client, context)
 
     def choose_scheduler(self, resource_id: str, preferred: str | None = None) -> str:
         """The client id of the scheduler for a resource's jobs; the same each time.
@@ -82,23 +80,19 @@ class JobRunner:
             self._jobs.start(job_id)
         else:
             job_id = job["job_id"]
-            if self._things.status_of(job) == WAITING:
+            if self._jobs.status_of(job) == WAITING:
                 self._jobs.start(job_id)
-        yield self._until(
-            job_id,
-            _is_taken,
-            _("taken by a scheduler"),
-            self._settings.pickup_timeout,
-            f"See whether freezer-scheduler '{client_id}' runs, with the credentials "
-            f"of the user for whom Karbor acts; else raise [{GROUP}] pickup_timeout",
+        pickup = dataclasses.replace(
+            self._settings.patience_of("pickup_timeout"),
+            hint=f"See whether freezer-scheduler '{client_id}' runs, with the "
+            "credentials of the user for whom Karbor acts; else raise "
+            f"[{self._settings.group}] pickup_timeout",
         )
-        yield self._until(
-            job_id,
-            _is_good,
-            "'success'",
-            self._settings.job_timeout,
-            f"Raise [{GROUP}] job_timeout where Freezer takes longer",
+        yield pickup.until(
+            self._jobs, job_id, _is_taken, goal=_("taken by a scheduler")
         )
+        end = self._settings.patience_of("job_timeout")
+        yield end.until(self._jobs, job_id, _is_good, goal="'success'")
 
     def remove(self, token: str) -> Generator[Until, Any, None]:
         """End and delete the job that carries a token, with its actions.
@@ -108,30 +102,15 @@ class JobRunner:
         job = self._jobs.marked(mark_of(token))
         if job is None:
             return
-        if self._things.status_of(job) in RUNNING:
+        if self._jobs.status_of(job) in RUNNING:
             self._jobs.abort(job["job_id"])
             # Schedulers often let a job go on to its end all the same.
-            yield self._until(
-                job["job_id"],
-                _is_over,
-                _("ended"),
-                self._settings.job_timeout,
-                "It is still there, and goes on: delete it when it has ended",
+            end = dataclasses.replace(
+                self._settings.patience_of("job_timeout"),
+                hint="It is still there, and goes on: delete it when it has ended",
             )
+            yield end.until(self._jobs, job["job_id"], _is_over, goal=_("ended"))
         self._jobs.delete(job)
-
-    def _until(
-        self, job_id: str, judge: Any, goal: str, timeout: float, hint: str
-    ) -> Until:
-        return Until(
-            things=self._things,
-            id=job_id,
-            judge=judge,
-            goal=goal,
-            timeout=timeout,
-            interval=self._settings.poll_interval,
-            hint=hint,
-        )
 
 
 def _is_taken(status: str | None, job: Thing | None) -> Verdict:

@@ -4,8 +4,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
@@ -46,24 +44,21 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class _FreezerPlugin(DescribedPlugin):
+class _FreezerPlugin(DescribedPlugin[FreezerSettings]):
     """What the plugins share; configured in ``[freezer_protection_plugin]``."""
 
     schemas = freezer_plugin_schemas.SCHEMAS
+    settings_class = FreezerSettings
     coverage: ClassVar[Coverage]
 
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = FreezerSettings.from_conf(self.conf)
-
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self._settings, self.coverage)
+        return ProtectOperation(self.settings, self.coverage)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings)
+        return RestoreOperation(self.settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
-        return VerifyOperation(self._settings)
+        return VerifyOperation(self.settings)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
         return UncopiedOperation(
@@ -72,7 +67,7 @@ class _FreezerPlugin(DescribedPlugin):
         )
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(self._settings)
+        return DeleteOperation(self.settings)
 
     @classmethod
     def get_saved_info(

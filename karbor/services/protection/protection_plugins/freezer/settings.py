@@ -6,7 +6,7 @@ from typing import Any
 
 from oslo_config import cfg
 
-GROUP = "freezer_protection_plugin"
+from karbor.services.protection.protection_plugins.settings import WaitingSettings
 
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
@@ -80,48 +80,33 @@ _STORAGE_OPTIONS = {
 }
 
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group ``[freezer_protection_plugin]`` known to a configuration."""
-    conf.register_opts(OPTS, group=GROUP)
-
-
 @dataclasses.dataclass(frozen=True)
-class FreezerSettings:
+class FreezerSettings(WaitingSettings):
     """The plugins' options.
 
-    :param conf: the provider's configuration
-    :param poll_interval: seconds between two looks at most
     :param pickup_timeout: seconds to wait for a scheduler
     :param job_timeout: seconds to wait for the end of a job
-    :param status_timeout: seconds to wait for a volume or server
     :param scheduler_client_id: of the one scheduler to use; None for any
     :param storage: as Freezer names it
     :param container: where each resource gets its folder
     """
 
-    conf: cfg.ConfigOpts
-    poll_interval: float
+    group = "freezer_protection_plugin"
+    opts = OPTS
+    service = "the cloud"
+
     pickup_timeout: float
     job_timeout: float
-    status_timeout: float
     scheduler_client_id: str | None
     storage: str
     container: str
-
-    @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts) -> "FreezerSettings":
-        """Read the plugins' group of a provider's configuration."""
-        register_opts(conf)
-        group = conf[GROUP]
-        names = [field.name for field in dataclasses.fields(cls)]
-        return cls(conf=conf, **{name: group[name] for name in names if name != "conf"})
 
     def storage_fields(self, storage: str) -> dict[str, Any]:
         """How an action reaches a storage; what is not set is left to the scheduler.
 
         They come from the configuration each time: the bank keeps no credentials.
         """
-        group = self.conf[GROUP]
+        group = self.conf[self.group]
         options = {name: group[name] for name in _STORAGE_OPTIONS.get(storage, ())}
         return {
             "storage": storage,

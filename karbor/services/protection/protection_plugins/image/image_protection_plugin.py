@@ -3,8 +3,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
@@ -35,21 +33,18 @@ if TYPE_CHECKING:
 _NAME = "Image Backup"
 
 
-class GlanceProtectionPlugin(DescribedPlugin):
+class GlanceProtectionPlugin(DescribedPlugin[ImageSettings]):
     """``OS::Glance::Image``; configured in ``[image_backup_plugin]``."""
 
     resource_types = (constants.IMAGE_RESOURCE_TYPE,)
     schemas = SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = ImageSettings.from_conf(self.conf)
+    settings_class = ImageSettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self._settings)
+        return ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings)
+        return RestoreOperation(self.settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
         return VerifyOperation(_NAME, SavedImage.load)

@@ -8,9 +8,8 @@ from oslo_config import cfg
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.glance_images import Images, ImageThings
-from karbor.services.protection.waiting.until import Until, until_status
-
-GROUP = "image_backup_plugin"
+from karbor.services.protection.protection_plugins.settings import WaitingSettings
+from karbor.services.protection.waiting.until import Until
 
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
@@ -38,37 +37,18 @@ OPTS: list[cfg.Opt] = [
 ]
 
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group ``[image_backup_plugin]`` known to a configuration."""
-    conf.register_opts(OPTS, group=GROUP)
-
-
 @dataclasses.dataclass(frozen=True)
-class ImageSettings:
+class ImageSettings(WaitingSettings):
     """The plugin's options, and how its operations reach Glance.
 
-    :param conf: the provider's configuration
-    :param poll_interval: seconds between two looks at an image at most
-    :param status_timeout: seconds to wait for an image to become active
     :param cleanup_timeout: seconds to go on trying to delete a half-made image
     """
 
-    conf: cfg.ConfigOpts
-    poll_interval: float
-    status_timeout: float
-    cleanup_timeout: float
+    group = "image_backup_plugin"
+    opts = OPTS
+    service = "Glance"
 
-    @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts) -> "ImageSettings":
-        """Read the plugin's group of a provider's configuration."""
-        register_opts(conf)
-        group = conf[GROUP]
-        return cls(
-            conf=conf,
-            poll_interval=group.poll_interval,
-            status_timeout=group.status_timeout,
-            cleanup_timeout=group.cleanup_timeout,
-        )
+    cleanup_timeout: float
 
     def images(self, context: RequestContext) -> Images:
         """The images that the caller sees."""
@@ -85,12 +65,6 @@ class ImageSettings:
 
         :param pending: the statuses on the way there
         """
-        return until_status(
-            ImageThings(images, context),
-            image_id,
-            "active",
-            pending=pending,
-            timeout=self.status_timeout,
-            interval=self.poll_interval,
-            hint=f"Raise [{GROUP}] status_timeout where Glance takes longer",
+        return self.patience.until_status(
+            ImageThings(images, context), image_id, "active", pending=pending
         )

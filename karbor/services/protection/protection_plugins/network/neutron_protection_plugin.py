@@ -4,8 +4,6 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
@@ -39,21 +37,18 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class NeutronProtectionPlugin(DescribedPlugin):
+class NeutronProtectionPlugin(DescribedPlugin[NetworkSettings]):
     """``OS::Neutron::Network``, with subnets, routers, ports and security groups."""
 
     resource_types = (constants.NETWORK_RESOURCE_TYPE,)
     schemas = network_plugin_schemas.SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = NetworkSettings.from_conf(self.conf)
+    settings_class = NetworkSettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self._settings)
+        return ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings)
+        return RestoreOperation(self.settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
         return VerifyOperation()

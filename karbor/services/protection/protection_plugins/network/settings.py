@@ -8,8 +8,7 @@ from oslo_config import cfg
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.neutron_networks import Neutron
-
-GROUP = "neutron_backup_protection_plugin"
+from karbor.services.protection.protection_plugins.settings import Settings
 
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
@@ -24,25 +23,12 @@ OPTS: list[cfg.Opt] = [
 ]
 
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group known to a configuration."""
-    conf.register_opts(OPTS, group=GROUP)
-
-
 @dataclasses.dataclass(frozen=True)
-class NetworkSettings:
-    """What the operations on networks are configured with.
+class NetworkSettings(Settings):
+    """The plugin's options, and how its operations reach Neutron."""
 
-    :param conf: the provider's configuration
-    """
-
-    conf: cfg.ConfigOpts
-
-    @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts) -> "NetworkSettings":
-        """Read the plugin's group of a provider's configuration."""
-        register_opts(conf)
-        return cls(conf=conf)
+    group = "neutron_backup_protection_plugin"
+    opts = OPTS
 
     def neutron(self, context: RequestContext) -> Neutron:
         """What the caller sees of Neutron."""

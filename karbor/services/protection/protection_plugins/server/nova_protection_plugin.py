@@ -3,8 +3,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
@@ -39,24 +37,21 @@ if TYPE_CHECKING:
 _NAME = "Server Backup"
 
 
-class NovaProtectionPlugin(DescribedPlugin):
+class NovaProtectionPlugin(DescribedPlugin[ServerSettings]):
     """``OS::Nova::Server``; configured in ``[nova_backup_protection_plugin]``."""
 
     resource_types = (constants.SERVER_RESOURCE_TYPE,)
     schemas = SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = ServerSettings.from_conf(self.conf)
+    settings_class = ServerSettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self._settings)
+        return ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings)
+        return RestoreOperation(self.settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
-        return VerifyOperation(self._settings)
+        return VerifyOperation(self.settings)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
         return CopyOperation(_NAME, SavedServer.load)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from oslo_config import cfg
 
 from karbor.context import RequestContext
+from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients import (
     cinder_volumes,
@@ -16,9 +17,8 @@ from karbor.services.protection.clients import (
 from karbor.services.protection.clients.cinder_volumes import Volumes
 from karbor.services.protection.clients.neutron_networks import Neutron
 from karbor.services.protection.clients.nova_compute import Compute, ServerThings
+from karbor.services.protection.protection_plugins.settings import WaitingSettings
 from karbor.services.protection.waiting.until import Thing, Until, Verdict
-
-GROUP = "nova_backup_protection_plugin"
 
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
@@ -47,37 +47,18 @@ OPTS: list[cfg.Opt] = [
 ]
 
 
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Make the group ``[nova_backup_protection_plugin]`` known to a configuration."""
-    conf.register_opts(OPTS, group=GROUP)
-
-
 @dataclasses.dataclass(frozen=True)
-class ServerSettings:
+class ServerSettings(WaitingSettings):
     """The plugin's options, and how its operations reach the cloud.
 
-    :param conf: the provider's configuration
-    :param poll_interval: seconds between two looks at a server at most
-    :param status_timeout: seconds to wait for a server
     :param same_floating_addresses: whether Karbor asks for them where callers may not
     """
 
-    conf: cfg.ConfigOpts
-    poll_interval: float
-    status_timeout: float
-    same_floating_addresses: bool
+    group = "nova_backup_protection_plugin"
+    opts = OPTS
+    service = "Nova"
 
-    @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts) -> "ServerSettings":
-        """Read the plugin's group of a provider's configuration."""
-        register_opts(conf)
-        group = conf[GROUP]
-        return cls(
-            conf=conf,
-            poll_interval=group.poll_interval,
-            status_timeout=group.status_timeout,
-            same_floating_addresses=group.same_floating_addresses,
-        )
+    same_floating_addresses: bool
 
     def cloud(self, context: RequestContext) -> "Cloud":
         """The cloud as the caller sees it."""
@@ -145,14 +126,11 @@ class Cloud:
                 return Verdict.NOT_YET
             return Verdict.READY if status in goals else Verdict.FAILED
 
-        return Until(
-            things=ServerThings(self.compute, self._context),
-            id=server_id,
-            judge=judge,
+        return self._settings.patience.until(
+            ServerThings(self.compute, self._context),
+            server_id,
+            judge,
             goal=" or ".join(f"'{goal}'" for goal in goals),
-            timeout=self._settings.status_timeout,
-            interval=self._settings.poll_interval,
-            hint=_HINT,
         )
 
     def until_deleted(self, server_id: str) -> Until:
@@ -168,15 +146,6 @@ class Cloud:
             is_gone = status is None or status in gone
             return Verdict.READY if is_gone else Verdict.NOT_YET
 
-        return Until(
-            things=ServerThings(self.compute, self._context),
-            id=server_id,
-            judge=judge,
-            goal="gone",
-            timeout=self._settings.status_timeout,
-            interval=self._settings.poll_interval,
-            hint=_HINT,
+        return self._settings.patience.until(
+            ServerThings(self.compute, self._context), server_id, judge, goal=_("gone")
         )
-
-
-_HINT = f"Raise [{GROUP}] status_timeout where Nova takes longer"

@@ -3,8 +3,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
@@ -31,24 +29,21 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-class ManilaSnapshotProtectionPlugin(DescribedPlugin):
+class ManilaSnapshotProtectionPlugin(DescribedPlugin[ShareSettings]):
     """``OS::Manila::Share``; configured in ``[manila_snapshot_plugin]``."""
 
     resource_types = (constants.SHARE_RESOURCE_TYPE,)
     schemas = share_snapshot_plugin_schemas.SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = ShareSettings.from_conf(self.conf)
+    settings_class = ShareSettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self._settings)
+        return ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings)
+        return RestoreOperation(self.settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
-        return VerifyOperation(self._settings)
+        return VerifyOperation(self.settings)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
         return UncopiedOperation(
@@ -57,7 +52,7 @@ class ManilaSnapshotProtectionPlugin(DescribedPlugin):
         )
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(self._settings)
+        return DeleteOperation(self.settings)
 
     @classmethod
     def get_saved_info(

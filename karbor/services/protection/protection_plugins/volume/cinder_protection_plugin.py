@@ -3,15 +3,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.uncopied import UncopiedOperation
-from karbor.services.protection.protection_plugins.volume import settings
 from karbor.services.protection.protection_plugins.volume.cinder_backup import protect
 from karbor.services.protection.protection_plugins.volume.cinder_backup.schemas import (
     SCHEMAS,
@@ -27,46 +24,29 @@ from karbor.services.protection.protection_plugins.volume.kept.keeping import (
 from karbor.services.protection.protection_plugins.volume.kept.restore import (
     RestoreOperation,
 )
+from karbor.services.protection.protection_plugins.volume.settings import (
+    BackupSettings,
+)
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
-GROUP = "cinder_backup_protection_plugin"
 
-OPTS: tuple[cfg.Opt, ...] = (
-    *settings.OPTS,
-    cfg.BoolOpt(
-        "backup_from_snapshot",
-        default=True,
-        help="Take a temporary snapshot of a volume first and back that up: the data "
-        "is that of one moment, and the volume can be used meanwhile. Without it an "
-        "attached volume is backed up only with force, and changes under the backup.",
-    ),
-)
-
-
-class CinderBackupProtectionPlugin(DescribedPlugin):
+class CinderBackupProtectionPlugin(DescribedPlugin[BackupSettings]):
     """``OS::Cinder::Volume``; configured in ``[cinder_backup_protection_plugin]``."""
 
     resource_types = (constants.VOLUME_RESOURCE_TYPE,)
     schemas = SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = settings.VolumeSettings.from_conf(self.conf, GROUP)
-        self.conf.register_opts(OPTS, group=GROUP)
-        self._from_snapshot: bool = self.conf[GROUP].backup_from_snapshot
+    settings_class = BackupSettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return protect.ProtectOperation(
-            self._settings, from_snapshot=self._from_snapshot
-        )
+        return protect.ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings, BACKUP)
+        return RestoreOperation(self.settings, BACKUP)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
-        return VerifyOperation(self._settings, BACKUP)
+        return VerifyOperation(self.settings, BACKUP)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
         return UncopiedOperation(
@@ -75,7 +55,7 @@ class CinderBackupProtectionPlugin(DescribedPlugin):
         )
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(self._settings, BACKUP)
+        return DeleteOperation(self.settings, BACKUP)
 
     @classmethod
     def get_saved_info(

@@ -16,14 +16,8 @@ from karbor.services.protection.clients.cinder_volumes import (
     Volumes,
 )
 from karbor.services.protection.clients.glance_images import Images, ImageThings
-from karbor.services.protection.waiting.until import (
-    Thing,
-    Things,
-    Until,
-    Verdict,
-    until_gone,
-    until_status,
-)
+from karbor.services.protection.protection_plugins.settings import WaitingSettings
+from karbor.services.protection.waiting.until import Thing, Things, Until, Verdict
 
 #: The options that every plugin for volumes has, in its own group.
 OPTS: tuple[cfg.Opt, ...] = (
@@ -72,38 +66,59 @@ _BUSY = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class VolumeSettings:
+class VolumeSettings(WaitingSettings):
     """A plugin's options, and how its operations reach the services.
 
-    :param conf: the provider's configuration
-    :param group: of the plugin's options
-    :param poll_interval: seconds between two looks at most
-    :param status_timeout: seconds to wait for what moves no data
+    Each plugin has a subclass, with a group of its own.
+
     :param copy_timeout: seconds to wait for what moves data
     """
 
-    conf: cfg.ConfigOpts
-    group: str
-    poll_interval: float
-    status_timeout: float
-    copy_timeout: float
+    opts = OPTS
+    service = "Cinder"
 
-    @classmethod
-    def from_conf(cls, conf: cfg.ConfigOpts, group: str) -> "VolumeSettings":
-        """Read a plugin's group of a provider's configuration."""
-        conf.register_opts(OPTS, group=group)
-        options = conf[group]
-        return cls(
-            conf=conf,
-            group=group,
-            poll_interval=options.poll_interval,
-            status_timeout=options.status_timeout,
-            copy_timeout=options.copy_timeout,
-        )
+    copy_timeout: float
 
     def cloud(self, context: RequestContext) -> "VolumeCloud":
         """What the caller sees of the cloud."""
         return VolumeCloud(self, context)
+
+
+@dataclasses.dataclass(frozen=True)
+class BackupSettings(VolumeSettings):
+    """Of the plugin by Cinder's backups.
+
+    :param backup_from_snapshot: whether a temporary snapshot is what is backed up
+    """
+
+    group = "cinder_backup_protection_plugin"
+    opts = (
+        *OPTS,
+        cfg.BoolOpt(
+            "backup_from_snapshot",
+            default=True,
+            help="Take a temporary snapshot of a volume first and back that up: the "
+            "data is that of one moment, and the volume can be used meanwhile. "
+            "Without it an attached volume is backed up only with force, and changes "
+            "under the backup.",
+        ),
+    )
+
+    backup_from_snapshot: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapshotSettings(VolumeSettings):
+    """Of the plugin by snapshots that stay in Cinder."""
+
+    group = "volume_snapshot_plugin"
+
+
+@dataclasses.dataclass(frozen=True)
+class GlanceCopySettings(VolumeSettings):
+    """Of the plugin by way of Glance."""
+
+    group = "volume_glance_plugin"
 
 
 class VolumeCloud:
@@ -143,39 +158,22 @@ class VolumeCloud:
         self, things: Things, thing_id: str, *ready: str, pending: Collection[str]
     ) -> Until:
         """The wait for a status that takes no copying."""
-        return until_status(
-            things,
-            thing_id,
-            *ready,
-            pending=pending,
-            timeout=self._settings.status_timeout,
-            interval=self._settings.poll_interval,
-            hint=self._hint("status_timeout"),
+        return self._settings.patience.until_status(
+            things, thing_id, *ready, pending=pending
         )
 
     def until_copied(
         self, things: Things, thing_id: str, *ready: str, pending: Collection[str]
     ) -> Until:
         """The wait for a status that comes when data has been copied."""
-        return until_status(
-            things,
-            thing_id,
-            *ready,
-            pending=pending,
-            timeout=self._settings.copy_timeout,
-            interval=self._settings.poll_interval,
-            hint=self._hint("copy_timeout"),
+        return self._settings.patience_of("copy_timeout").until_status(
+            things, thing_id, *ready, pending=pending
         )
 
     def until_gone(self, things: Things, thing_id: str) -> Until:
         """The wait for the end of a deletion that was asked for."""
-        return until_gone(
-            things,
-            thing_id,
-            pending=("deleting", "pending_delete"),
-            timeout=self._settings.status_timeout,
-            interval=self._settings.poll_interval,
-            hint=self._hint("status_timeout"),
+        return self._settings.patience.until_gone(
+            things, thing_id, pending=("deleting", "pending_delete")
         )
 
     def until_idle(self, things: Things, thing_id: str) -> Until:
@@ -183,24 +181,10 @@ class VolumeCloud:
 
         Data may be on its way into it, unless it is a snapshot.
         """
-        moves_data = things is not self.snapshots
-        return Until(
-            things=things,
-            id=thing_id,
-            judge=_judge_idle,
-            goal=_("idle"),
-            timeout=self._settings.copy_timeout
-            if moves_data
-            else self._settings.status_timeout,
-            interval=self._settings.poll_interval,
-            hint=self._hint("copy_timeout" if moves_data else "status_timeout"),
+        option = "status_timeout" if things is self.snapshots else "copy_timeout"
+        return self._settings.patience_of(option).until(
+            things, thing_id, _judge_idle, goal=_("idle")
         )
-
-    def _hint(self, option: str) -> str:
-        return _("Raise [%(group)s] %(option)s where it takes longer") % {
-            "group": self._settings.group,
-            "option": option,
-        }
 
 
 def _judge_idle(status: str | None, thing: Thing | None) -> Verdict:

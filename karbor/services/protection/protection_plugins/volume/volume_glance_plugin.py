@@ -3,8 +3,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
@@ -17,7 +15,6 @@ from karbor.services.protection.protection_plugins.section import (
     CopyOperation,
     DeleteOperation,
 )
-from karbor.services.protection.protection_plugins.volume import settings
 from karbor.services.protection.protection_plugins.volume.glance_copy.protect import (
     ProtectOperation,
 )
@@ -31,32 +28,29 @@ from karbor.services.protection.protection_plugins.volume.glance_copy.saved impo
 from karbor.services.protection.protection_plugins.volume.glance_copy.schemas import (
     SCHEMAS,
 )
+from karbor.services.protection.protection_plugins.volume.settings import (
+    GlanceCopySettings,
+)
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
-GROUP = "volume_glance_plugin"
-
-OPTS = settings.OPTS
 
 _NAME = "Volume Glance Backup"
 
 
-class VolumeGlanceProtectionPlugin(DescribedPlugin):
+class VolumeGlanceProtectionPlugin(DescribedPlugin[GlanceCopySettings]):
     """``OS::Cinder::Volume``; configured in ``[volume_glance_plugin]``."""
 
     resource_types = (constants.VOLUME_RESOURCE_TYPE,)
     schemas = SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = settings.VolumeSettings.from_conf(self.conf, GROUP)
+    settings_class = GlanceCopySettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self._settings)
+        return ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings)
+        return RestoreOperation(self.settings)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
         return VerifyOperation(_NAME, load_data)

@@ -3,15 +3,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from oslo_config import cfg
-
 from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.described import DescribedPlugin
 from karbor.services.protection.protection_plugins.uncopied import UncopiedOperation
-from karbor.services.protection.protection_plugins.volume import settings
 from karbor.services.protection.protection_plugins.volume.cinder_snapshot import (
     protect,
 )
@@ -29,33 +26,29 @@ from karbor.services.protection.protection_plugins.volume.kept.keeping import (
 from karbor.services.protection.protection_plugins.volume.kept.restore import (
     RestoreOperation,
 )
+from karbor.services.protection.protection_plugins.volume.settings import (
+    SnapshotSettings,
+)
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
-GROUP = "volume_snapshot_plugin"
 
-OPTS = settings.OPTS
-
-
-class VolumeSnapshotProtectionPlugin(DescribedPlugin):
+class VolumeSnapshotProtectionPlugin(DescribedPlugin[SnapshotSettings]):
     """``OS::Cinder::Volume``; configured in ``[volume_snapshot_plugin]``."""
 
     resource_types = (constants.VOLUME_RESOURCE_TYPE,)
     schemas = snapshot_schemas.SCHEMAS
-
-    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
-        super().__init__(config)
-        self._settings = settings.VolumeSettings.from_conf(self.conf, GROUP)
+    settings_class = SnapshotSettings
 
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return protect.ProtectOperation(self._settings)
+        return protect.ProtectOperation(self.settings)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
-        return RestoreOperation(self._settings, SNAPSHOT)
+        return RestoreOperation(self.settings, SNAPSHOT)
 
     def get_verify_operation(self, resource: Resource) -> Operation:
-        return VerifyOperation(self._settings, SNAPSHOT)
+        return VerifyOperation(self.settings, SNAPSHOT)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
         return UncopiedOperation(
@@ -64,7 +57,7 @@ class VolumeSnapshotProtectionPlugin(DescribedPlugin):
         )
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(self._settings, SNAPSHOT)
+        return DeleteOperation(self.settings, SNAPSHOT)
 
     @classmethod
     def get_saved_info(

@@ -24,8 +24,8 @@ from karbor.services.protection.protection_plugins.volume.kept.keeping import (
 )
 from karbor.services.protection.protection_plugins.volume.readiness import free_volume
 from karbor.services.protection.protection_plugins.volume.settings import (
+    BackupSettings,
     VolumeCloud,
-    VolumeSettings,
 )
 from karbor.services.protection.protection_plugins.volume.snapshotting import (
     TemporarySnapshot,
@@ -36,13 +36,12 @@ from karbor.services.protection.waiting.until import Waits
 class ProtectOperation(Operation):
     """A snapshot when preparing, and later a backup of it; or of the volume itself.
 
-    :param from_snapshot: whether the data is that of the moment when preparing, and
-        the volume can be used meanwhile
+    With a snapshot the data is that of the moment when preparing, and the volume can
+    be used meanwhile.
     """
 
-    def __init__(self, settings: VolumeSettings, *, from_snapshot: bool) -> None:
+    def __init__(self, settings: BackupSettings) -> None:
         self._settings = settings
-        self._from_snapshot = from_snapshot
 
     def on_prepare_finish(
         self,
@@ -57,7 +56,7 @@ class ProtectOperation(Operation):
             cloud = self._settings.cloud(context)
             volume = yield from free_volume(cloud, resource)
             SavedVolume(VolumeDescription.of(volume)).save(section, BACKUP)
-            if self._from_snapshot:
+            if self._settings.backup_from_snapshot:
                 snapshot = TemporarySnapshot(cloud, protect_notes(section))
                 yield from snapshot.make(resource)
             elif volume["status"] == "in-use" and not parameters.get("force"):
@@ -96,7 +95,7 @@ class ProtectOperation(Operation):
             snapshot = TemporarySnapshot(cloud, notes)
             if saved.kept_id is None:
                 source = {}
-                if self._from_snapshot:
+                if self._settings.backup_from_snapshot:
                     source = snapshot.get(resource)
                 else:
                     yield from free_volume(cloud, resource)

@@ -7,7 +7,7 @@ from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients import freezer_jobs
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.freezer_jobs import Jobs, JobThings
+from karbor.services.protection.clients.freezer_jobs import Jobs
 from karbor.tests.conformance.configuration import empty_configuration
 from karbor.tests.fakes.freezer import FreezerServer, RenamingComputeServer
 from karbor.tests.fakes.neutron_ports import PortsServer
@@ -27,7 +27,7 @@ def freezer():
 def jobs(freezer):
     conf = empty_configuration()
     freezer.configure(conf)
-    return Jobs(ClientFactory.create_client("freezer", CONTEXT, conf))
+    return Jobs(ClientFactory.create_client("freezer", CONTEXT, conf), CONTEXT)
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def test_what_freezer_refuses_is_told_in_its_words(jobs, action):
     ],
 )
 def test_the_status_of_a_job_is_its_result_at_the_end(jobs, schedule, status):
-    assert JobThings(jobs, CONTEXT).status_of({"job_schedule": schedule}) == status
+    assert jobs.status_of({"job_schedule": schedule}) == status
 
 
 def test_many_jobs_cost_one_listing(freezer, jobs, action):
     ids = [jobs.create("text", "scheduler-1", [action]) for _job in range(10)]
-    assert JobThings(jobs, CONTEXT).find(ids).keys() == set(ids)
+    assert jobs.find(ids).keys() == set(ids)
     assert len(freezer.calls("GET", "jobs")) == 1

@@ -11,12 +11,14 @@ from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.clients import neutron as neutron_client
 from karbor.services.protection.graph import ResourceGraph
-from karbor.services.protection.protection_plugins.database import settings
 from karbor.services.protection.protection_plugins.database.database_backup_plugin import (  # noqa: E501
     DatabaseBackupProtectionPlugin,
 )
 from karbor.services.protection.protection_plugins.database.saved_database import (
     SavedDatabase,
+)
+from karbor.services.protection.protection_plugins.database.settings import (
+    DatabaseSettings,
 )
 from karbor.services.protection.records import RestoreRecord, VerificationRecord
 from karbor.tests.conformance.protection import ProtectionConformance
@@ -53,8 +55,8 @@ class TestDatabasePlugin(ProtectionConformance):
 
     @pytest.fixture
     def plugin(self, conf, trove):
-        settings.register_opts(conf)
-        conf.set_override("poll_interval", 0.02, settings.GROUP)
+        DatabaseSettings.register(conf)
+        conf.set_override("poll_interval", 0.02, DatabaseSettings.group)
         return DatabaseBackupProtectionPlugin(conf)
 
     @pytest.fixture
@@ -363,7 +365,7 @@ class TestDatabasePlugin(ProtectionConformance):
     def test_many_backups_cost_one_listing_at_a_time(
         self, trove, plugin, context, resource
     ):
-        things = plugin._settings.trove(context).until_backup("x").things
+        things = plugin.settings.trove(context).until_backup("x").things
         for number in range(120):
             trove.post_backups(
                 [], {}, {"backup": {"name": str(number), "instance": resource.id}}

@@ -13,7 +13,10 @@ from karbor.resource import Resource
 from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.progress import OperationProgress, ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS
-from karbor.services.protection.protection_plugins.freezer import plugins, settings
+from karbor.services.protection.protection_plugins.freezer import plugins
+from karbor.services.protection.protection_plugins.freezer.settings import (
+    FreezerSettings,
+)
 from karbor.services.protection.records import RestoreRecord, VerificationRecord
 from karbor.tests.conformance.protection import ProtectionConformance
 from karbor.tests.fakes.freezer import FreezerServer, RenamingComputeServer
@@ -50,8 +53,8 @@ class FreezerConformance(ProtectionConformance):
 
     @pytest.fixture
     def plugin(self, conf, freezer):
-        settings.register_opts(conf)
-        conf.set_override("poll_interval", 0.02, settings.GROUP)
+        FreezerSettings.register(conf)
+        conf.set_override("poll_interval", 0.02, FreezerSettings.group)
         return self.plugin_class(conf)
 
     @pytest.fixture
@@ -59,7 +62,7 @@ class FreezerConformance(ProtectionConformance):
         """Changes settings of the plugin."""
 
         def change(**changes):
-            plugin._settings = dataclasses.replace(plugin._settings, **changes)
+            plugin.settings = dataclasses.replace(plugin.settings, **changes)
 
         return change
 
@@ -299,7 +302,7 @@ class TestVolumePlugin(FreezerConformance):
         self, conf, change, call, new_checkpoint, resource
     ):
         change(storage="ssh")
-        conf.set_override("ssh_host", "vault", settings.GROUP)
+        conf.set_override("ssh_host", "vault", FreezerSettings.group)
         checkpoint = new_checkpoint()
         call("protect", checkpoint)
         assert self.freezer.done[-1]["ssh_host"] == "vault"
@@ -312,7 +315,7 @@ class TestVolumePlugin(FreezerConformance):
         self, conf, change, call, new_checkpoint, restore, resource
     ):
         change(storage="s3")
-        conf.set_override("secret_key", "sesame", settings.GROUP)
+        conf.set_override("secret_key", "sesame", FreezerSettings.group)
         checkpoint = new_checkpoint()
         call("protect", checkpoint)
         section = self.section(checkpoint, resource)

@@ -8,8 +8,8 @@ import pytest
 from karbor import exception
 from karbor.common import constants
 from karbor.resource import Resource
-from karbor.services.protection.protection_plugins.share import settings
 from karbor.services.protection.protection_plugins.share.saved_share import SavedShare
+from karbor.services.protection.protection_plugins.share.settings import ShareSettings
 from karbor.services.protection.protection_plugins.share.share_snapshot_plugin import (
     ManilaSnapshotProtectionPlugin,
 )
@@ -32,8 +32,8 @@ class TestSharePlugin(ProtectionConformance):
 
     @pytest.fixture
     def plugin(self, conf, manila):
-        settings.register_opts(conf)
-        conf.set_override("poll_interval", 0.02, settings.GROUP)
+        ShareSettings.register(conf)
+        conf.set_override("poll_interval", 0.02, ShareSettings.group)
         return ManilaSnapshotProtectionPlugin(conf)
 
     @pytest.fixture
@@ -273,7 +273,7 @@ class TestSharePlugin(ProtectionConformance):
             call("copy", protected, checkpoint_copy=new_checkpoint())
 
     def test_many_shares_cost_one_listing_at_a_time(self, manila, plugin, context):
-        things = plugin._settings.manila(context).until_snapshot("x").things
+        things = plugin.settings.manila(context).until_snapshot("x").things
         for _share in range(5):
             share_id = manila.add_share()
             manila.post_snapshots(

@@ -88,7 +88,7 @@ class House:
     def option(self, name: str, value: Any) -> None:
         """Set an option of the plugin."""
         made = self.plugin
-        self.conf.set_override(name, value, made._settings.group)
+        self.conf.set_override(name, value, made.settings.group)
 
     def protect(self, *hooks: str, **parameters: Any) -> None:
         """Call hooks of a protect operation; all of them by default."""

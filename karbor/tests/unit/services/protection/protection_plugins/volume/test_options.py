@@ -6,10 +6,10 @@ import pathlib
 import pytest
 
 from karbor.cmd import opts
-from karbor.services.protection.protection_plugins.volume import (
-    cinder_protection_plugin,
-    volume_glance_plugin,
-    volume_snapshot_plugin,
+from karbor.services.protection.protection_plugins.volume.settings import (
+    BackupSettings,
+    GlanceCopySettings,
+    SnapshotSettings,
 )
 from karbor.services.protection.provider import ProviderRegistry, register_opts
 from karbor.tests.conformance.configuration import empty_configuration
@@ -19,9 +19,9 @@ SAMPLE = (
     / "etc/providers.d/openstack-volumes.conf"
 )
 PLUGINS = {
-    "karbor-volume-glance-plugin": volume_glance_plugin,
-    "karbor-volume-protection-plugin": cinder_protection_plugin,
-    "karbor-volume-snapshot-plugin": volume_snapshot_plugin,
+    "karbor-volume-glance-plugin": GlanceCopySettings,
+    "karbor-volume-protection-plugin": BackupSettings,
+    "karbor-volume-snapshot-plugin": SnapshotSettings,
 }
 
 
@@ -45,8 +45,8 @@ def test_the_sample_loads_with_each_of_the_plugins(tmp_path, plugin):
 
 def test_each_has_its_options_in_the_samples():
     groups = dict(opts.list_provider_opts())
-    for module in PLUGINS.values():
-        names = {option.name for option in groups[module.GROUP]}
+    for settings in PLUGINS.values():
+        names = {option.name for option in groups[settings.group]}
         assert names >= {"poll_interval", "status_timeout", "copy_timeout"}
-    group = groups[cinder_protection_plugin.GROUP]
+    group = groups[BackupSettings.group]
     assert "backup_from_snapshot" in {option.name for option in group}
