@@ -14,8 +14,8 @@ PATIENCE = Patience(timeout=60.0, interval=2.0, hint="Ask somebody")
     ("until", "goal"),
     [
         (
-            PATIENCE.until_status(FakeThings(), "a", "ready", "good"),
-            "'ready' or 'good'",
+            PATIENCE.until_status(FakeThings(), "a", "ready", "ok"),
+            "'ready' or 'ok'",
         ),
         (PATIENCE.until_gone(FakeThings(), "a"), "gone"),
         (PATIENCE.until(FakeThings(), "a", lambda *_: Verdict.READY, "fine"), "fine"),
