@@ -250,6 +250,10 @@ class ImageThings(Things):
     def key(self) -> Hashable:
         return (self.kind, self._images.endpoint, *self._caller)
 
+    @property
+    def service(self) -> Hashable:
+        return (self.kind, self._images.endpoint)
+
     def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
         if len(ids) > 1:
             return self._images.by_ids(ids)

@@ -2,6 +2,7 @@
 """Things to wait for, of services that list a project's and show each by its id."""
 
 import abc
+import urllib.parse
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -53,6 +54,10 @@ class ListedThings(Things):
             self.context.project_id,
             self.context.user_id,
         )
+
+    @property
+    def service(self) -> Hashable:
+        return (self.kind, urllib.parse.urlsplit(self.endpoint).netloc)
 
     def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
         wanted = set(ids)

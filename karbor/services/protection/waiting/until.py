@@ -53,6 +53,11 @@ class Things(abc.ABC):
     def key(self) -> Hashable:
         """Equal for objects that show the same things: kind, endpoint, caller."""
 
+    @property
+    def service(self) -> Hashable:
+        """Who answers: when it hangs, only what is waited for there may wait."""
+        return self.kind
+
     @abc.abstractmethod
     def find(self, ids: Sequence[str]) -> Mapping[str, Thing]:
         """Those of the named things that exist, by id.

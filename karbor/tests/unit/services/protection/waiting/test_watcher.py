@@ -252,3 +252,131 @@ def test_the_credentials_are_those_of_somebody_who_still_waits(watcher):
 
     assert one.result(30)["id"] == "a"
     assert len(ended.asked) <= asked + 1, "more than the look that was under way"
+
+
+class Hanging(FakeThings):
+    """Answers when it is let."""
+
+    def __init__(self, key="hanging"):
+        super().__init__(key)
+        self.answers = threading.Event()
+
+    @property
+    def service(self):
+        return "hanging"
+
+    def find(self, ids):
+        found = super().find(ids)
+        self.answers.wait(LONG)
+        return found
+
+
+@pytest.fixture
+def hanging():
+    """One service that hangs, as many callers see it."""
+    made = [Hanging(f"hanging-{number}") for number in range(20)]
+    yield made
+    for things in made:
+        things.answers.set()
+
+
+@pytest.fixture
+def strict():
+    watcher = Watcher(first_interval=0.01, last_look=0.05)
+    yield watcher
+    watcher.close()
+
+
+def test_a_service_that_hangs_stops_no_wait_for_things_of_another(watcher, hanging):
+    for things in hanging:
+        watcher.watch(ready(things, "a"))
+    time.sleep(0.1)
+    sound = FakeThings()
+    sound.states["a"] = "ready"
+
+    assert watcher.watch(ready(sound, "a")).result(10)
+    assert sum(len(things.asked) for things in hanging) == 4
+
+
+def test_a_look_that_has_come_back_makes_room_for_another_at_that_service(hanging):
+    watcher = Watcher(first_interval=0.01, parallel_lists=1)
+    for things in hanging[:2]:
+        things.states["a"] = "ready"
+    first, second = (watcher.watch(ready(things, "a")) for things in hanging[:2])
+    time.sleep(0.05)
+    for things in hanging[:2]:
+        things.answers.set()
+
+    assert first.result(10)
+    assert second.result(10)
+    watcher.close()
+
+
+def test_the_time_is_limited_also_when_the_service_does_not_answer(strict, hanging):
+    limited = [
+        strict.watch(ready(things, "a", timeout=0.1, hint="Raise [x] y"))
+        for things in hanging
+    ]
+
+    for wait in limited:
+        with pytest.raises(WaitFailed) as raised:
+            wait.result(10)
+        assert str(raised.value) == (
+            "thing a was not 'ready' within 0.1 seconds; the service has not answered "
+            "yet. Raise [x] y"
+        )
+
+
+def test_a_look_that_comes_back_late_ends_the_waits_that_are_left(strict, hanging):
+    things = hanging[0]
+    things.states.update(a="ready", b="ready")
+    late = strict.watch(ready(things, "a", timeout=0.05))
+    lasting = strict.watch(ready(things, "b"))
+    assert isinstance(late.exception(10), WaitFailed)
+
+    things.answers.set()
+
+    assert lasting.result(10)["id"] == "b"
+
+
+def test_waits_that_come_put_off_no_look():
+    watcher = Watcher(first_interval=0.1)
+    things = FakeThings()
+    things.states["first"] = "ready"
+    first = watcher.watch(ready(things, "first"))
+
+    for number in range(25):
+        time.sleep(0.02)
+        watcher.watch(ready(things, f"{number}"))
+        things.states[f"{number}"] = "making"
+
+    assert first.done(), "after five times the interval"
+    watcher.close()
+
+
+def test_waits_that_come_let_no_other_be_looked_at_more_often(watcher):
+    """A look for what has just been begun is one look, not the first of many."""
+    things = FakeThings()
+    things.states.update(a="making", b="making")
+    watcher.watch(ready(things, "a"))
+    time.sleep(0.6)
+    things.asked.clear()
+
+    watcher.watch(ready(things, "b"))
+    time.sleep(0.1)
+
+    assert 1 <= len(things.asked) <= 2
+
+
+def test_what_is_waited_for_during_a_look_is_looked_at_soon_after(hanging):
+    watcher = Watcher(first_interval=0.02)
+    things = hanging[0]
+    things.states.update(a="making", b="ready")
+    watcher.watch(ready(things, "a"))
+    while not things.asked:
+        time.sleep(0.005)
+    later = watcher.watch(ready(things, "b"))
+    things.answers.set()
+
+    assert later.result(10)
+    watcher.close()
