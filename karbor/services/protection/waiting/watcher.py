@@ -39,9 +39,9 @@ OPTS: list[cfg.Opt] = [
         "parallel_lists",
         default=4,
         min=1,
-        help="How many listings of one kind of thing, each for another project, may run "
-        "at a time in one of the cloud's services, to look at what operations wait for. "
-        "Raise it when a slow service keeps projects waiting for each other.",
+        help="How many listings of one kind of thing may run at a time in one of the "
+        "cloud's services, each for another project, to look at what operations wait "
+        "for. Raise it when a slow service keeps projects waiting for each other.",
     ),
 ]
 
