@@ -27,7 +27,7 @@ class Changes(State):
             self._associate(thing, fields)
         else:
             thing.update(fields)
-        return self._with_rules(kind, thing)
+        return self._whole(kind, thing)
 
     def set_tags(
         self, kind: str, thing_id: str, tags: list[str], caller: Caller

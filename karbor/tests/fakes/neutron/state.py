@@ -35,10 +35,10 @@ class State:
             self._default_group(caller.project_id)
         for thing in list(self.things[kind].values()):
             if caller.is_admin:
-                yield self._with_rules(kind, thing)
+                yield self._whole(kind, thing)
             elif self._is_seen(kind, thing, caller):
                 hidden = facts.HIDDEN.get(kind, set())
-                shown = self._with_rules(kind, thing)
+                shown = self._whole(kind, thing)
                 yield {k: v for k, v in shown.items() if k not in hidden}
 
     def find(self, kind: str, thing_id: Any, caller: Caller) -> Thing:
@@ -61,10 +61,15 @@ class State:
             return bool(network["project_id"] == caller.project_id)
         return False
 
-    def _with_rules(self, kind: str, thing: Thing) -> Thing:
-        if kind != "security_group":
-            return thing
-        return {**thing, "security_group_rules": self._rules(thing["id"])}
+    def _whole(self, kind: str, thing: Thing) -> Thing:
+        """A thing with those that are shown as part of it."""
+        if kind == "security_group":
+            return {**thing, "security_group_rules": self._rules(thing["id"])}
+        if kind == "network":
+            subnets = self.things["subnet"].values()
+            ids = [one["id"] for one in subnets if one["network_id"] == thing["id"]]
+            return {**thing, "subnets": ids}
+        return thing
 
     def _rules(self, group_id: str) -> list[Thing]:
         rules = self.things["security_group_rule"].values()
@@ -112,7 +117,7 @@ class State:
             check(made, fields, caller)
         self.things[kind][made["id"]] = made
         self._after_creating(kind, made, caller)
-        return self._with_rules(kind, made)
+        return self._whole(kind, made)
 
     def _check_policy(self, kind: str, fields: Thing, caller: Caller) -> None:
         if caller.is_admin:

@@ -7,6 +7,7 @@ from typing import Any
 from karbor import exception
 from karbor.common import constants
 from karbor.context import RequestContext
+from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
@@ -133,9 +134,24 @@ class RestoreOperation(Operation):
         topology = Topology.find(section)
         if topology is None:
             return
-        target = self._target(checkpoint, context, kwargs)
+        record = kwargs.get("restore")
+        target = self._target(checkpoint, context, kwargs, _remarks(record, resource))
         with alone(target.marks.operation_id):
-            Removal(target, topology).run()
+            users = Removal(target, topology).run()
+        if users:
+            target.remarks.add(
+                _(
+                    "It was kept with its routers and security groups, though the "
+                    "restore failed: %s is on it"
+                )
+                % ", ".join(users)
+            )
+            report(
+                record,
+                resource,
+                constants.RESOURCE_STATUS_AVAILABLE,
+                str(target.remarks),
+            )
 
     def _target(
         self,

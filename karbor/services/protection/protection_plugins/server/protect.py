@@ -11,7 +11,7 @@ from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import protect_notes
 from karbor.services.protection.protection_plugins.server.description import describe
 from karbor.services.protection.protection_plugins.server.quiesce import (
     PASSING,
@@ -70,7 +70,7 @@ class ProtectOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         with _failing(resource):
             cloud = self._settings.cloud(context)
-            quiesce = Quiesce(cloud, resource.id, _notes(section))
+            quiesce = Quiesce(cloud, resource.id, protect_notes(section))
             server = yield from _settled(cloud, resource)
             # In a second run it may be paused, and it was not when it was described.
             if not quiesce.has_begun or SavedServer.find(section) is None:
@@ -90,7 +90,9 @@ class ProtectOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         with _failing(resource):
             cloud = self._settings.cloud(context)
-            is_there = yield from Quiesce(cloud, resource.id, _notes(section)).end()
+            is_there = yield from Quiesce(
+                cloud, resource.id, protect_notes(section)
+            ).end()
             if not is_there:
                 raise _missing(
                     resource, _("it was deleted while its volumes were snapshotted")
@@ -116,7 +118,7 @@ class ProtectOperation(Operation):
         **kwargs: Any,
     ) -> Waits:
         section = checkpoint.get_resource_bank_section(resource.id)
-        notes = _notes(section)
+        notes = protect_notes(section)
         with _failing(resource):
             yield from Quiesce(self._settings.cloud(context), resource.id, notes).end()
 
@@ -154,10 +156,6 @@ def _missing(resource: Resource, reason: str) -> exception.ProtectableResourceNo
     return exception.ProtectableResourceNotFound(
         id=resource.id, type=resource.type, reason=reason
     )
-
-
-def _notes(section: Any) -> Notes:
-    return Notes(section, operation_id="protect")
 
 
 def _failing(resource: Resource) -> AbstractContextManager[None]:

@@ -7,8 +7,8 @@ from typing import Any
 from oslo_log import log as logging
 
 from karbor import exception
-from karbor.i18n import _
 from karbor.services.protection.clients.neutron_networks import Kind
+from karbor.services.protection.protection_plugins.leftovers import LeftBehind
 from karbor.services.protection.protection_plugins.server.description import MADE_BY
 from karbor.services.protection.protection_plugins.server.floating import mark
 from karbor.services.protection.protection_plugins.server.interfaces import port_name
@@ -32,15 +32,6 @@ def find_made(cloud: Cloud, token: str) -> dict[str, Any] | None:
     return None
 
 
-class SomeIsLeft(exception.KarborException):
-    """Not all that a failed restore had made could be deleted."""
-
-    message = _(
-        "Not all that the failed restore had made could be deleted; delete by hand "
-        "what is left: %(left)s"
-    )
-
-
 class Removal:
     """Deletes a half-made server with its ports and floating addresses.
 
@@ -59,7 +50,7 @@ class Removal:
     def run(self) -> Waits:
         """Delete all of it; what is gone already is fine.
 
-        :raises SomeIsLeft: when something cannot be deleted
+        :raises LeftBehind: when something cannot be deleted
         """
         server = find_made(self._cloud, self._token)
         if server is not None:
@@ -78,7 +69,7 @@ class Removal:
                 Kind.PORT, lambda: neutron.list(Kind.PORT, name=self._names)
             )
         if self._left:
-            raise SomeIsLeft(left="; ".join(self._left))
+            raise LeftBehind(things="; ".join(self._left))
 
     def _delete_server(self, server_id: str) -> Waits:
         compute = self._cloud.compute

@@ -15,7 +15,11 @@ from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Note, Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    Note,
+    Notes,
+    restore_notes,
+)
 from karbor.services.protection.protection_plugins.server.choices import Choices
 from karbor.services.protection.protection_plugins.server.description import MADE_BY
 from karbor.services.protection.protection_plugins.server.floating import (
@@ -76,7 +80,7 @@ class RestoreOperation(Operation):
             restoration = _Restoration(
                 cloud=self._settings.cloud(context),
                 section=section,
-                notes=_notes(section, record),
+                notes=restore_notes(section, record),
                 new_resources=new_resources,
                 parameters=parameters,
             )
@@ -93,7 +97,7 @@ class RestoreOperation(Operation):
         **kwargs: Any,
     ) -> Waits:
         section = checkpoint.get_resource_bank_section(resource.id)
-        notes = _notes(section, kwargs.get("restore"))
+        notes = restore_notes(section, kwargs.get("restore"))
         note = notes.find(_NOTE)
         if note is None:
             return
@@ -228,7 +232,3 @@ class _Restoration:
                     "old": volume["device"],
                 }
             )
-
-
-def _notes(section: "BankSection", record: Any) -> Notes:
-    return Notes(section, str(record.id) if record is not None else "restore")

@@ -6,14 +6,15 @@ from contextlib import contextmanager
 
 from oslo_log import log as logging
 
-from karbor import exception
-from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.clients.neutron_networks import (
     DEFAULT_GROUP,
+    OWN_PREFIX,
     OWNER,
+    SERVER_PREFIX,
     Kind,
 )
+from karbor.services.protection.protection_plugins.leftovers import LeftBehind
 from karbor.services.protection.protection_plugins.network.restoration.addresses import (  # noqa: E501
     is_within,
 )
@@ -30,12 +31,6 @@ from karbor.services.protection.protection_plugins.network.topology import (
 LOG = logging.getLogger(__name__)
 
 
-class LeftBehind(exception.KarborException):
-    """Things that a restore made are still there."""
-
-    message = _("These could not be deleted, which the restore had made: %(things)s")
-
-
 class Removal:
     """Deletes what a restore has made of one topology.
 
@@ -48,9 +43,13 @@ class Removal:
         self._topology = topology
         self._left: list[str] = []
 
-    def run(self) -> None:
+    def run(self) -> list[str]:
         """Delete it all, going on where something refuses.
 
+        Nothing of it when something else is on it by now, such as a server that the
+        restore completed and that stays: without its router it would be cut off.
+
+        :returns: what is on it; empty when it was deleted
         :raises LeftBehind: naming what is still there, and why
         :raises ServiceFailed: when Neutron cannot be asked
         """
@@ -59,6 +58,11 @@ class Removal:
         networks = self._made(Kind.NETWORK, topology.networks)
         subnets = self._made(Kind.SUBNET, topology.subnets)
         ports = self._ports(networks, routers)
+        users = self._users()
+        ends = {one["id"] for one in (*networks, *subnets)}
+        mine = [port for port in users if not ends.isdisjoint(_ends_of(port))]
+        if mine:
+            return sorted({_user(port) for port in mine})
         self._remove_routes(ports)
         for port in ports:
             if is_interface(port):
@@ -71,11 +75,34 @@ class Removal:
             self._delete(Kind.SUBNET, subnet)
         for network in networks:
             self._delete(Kind.NETWORK, network)
-        for group in self._made(Kind.SECURITY_GROUP, topology.security_groups):
-            self._delete_shared(Kind.SECURITY_GROUP, group)
-        self._remove_default_rules()
+        # Rules of a group that is in use may refer to one that is not.
+        if not users:
+            for group in self._made(Kind.SECURITY_GROUP, topology.security_groups):
+                self._delete_shared(Kind.SECURITY_GROUP, group)
+            self._remove_default_rules()
         if self._left:
             raise LeftBehind(things="; ".join(self._left))
+        return []
+
+    def _users(self) -> list[Thing]:
+        """The ports on anything of the restore that neither it nor Neutron made."""
+        neutron, target = self._target.neutron, self._target
+        made = {
+            kind: neutron.list(
+                kind, tags=target.marks.restore_tag, **{OWNER: target.project_id}
+            )
+            for kind in (Kind.NETWORK, Kind.SUBNET)
+        }
+        ends = {one["id"] for things in made.values() for one in things}
+        on = {one["id"] for one in made[Kind.NETWORK]}
+        on.update(one["network_id"] for one in made[Kind.SUBNET])
+        return [
+            port
+            for port in neutron.by_ids(Kind.PORT, on, field="network_id").values()
+            if not port["device_owner"].startswith(OWN_PREFIX)
+            and (_is_servers(port) or not target.is_made(port))
+            and not ends.isdisjoint(_ends_of(port))
+        ]
 
     def _made(self, kind: Kind, originals: Iterable[Thing]) -> list[Thing]:
         return list(self._target.find_made(kind, originals).values())
@@ -169,3 +196,18 @@ class Removal:
         new_ids = self._target.new_ids
         for original in [old for old, new in new_ids.items() if new == thing["id"]]:
             del new_ids[original]
+
+
+def _ends_of(port: Thing) -> set[str]:
+    """The network and the subnets that a port is on."""
+    return {port["network_id"], *(end["subnet_id"] for end in port["fixed_ips"])}
+
+
+def _is_servers(port: Thing) -> bool:
+    return bool(port["device_owner"].startswith(SERVER_PREFIX))
+
+
+def _user(port: Thing) -> str:
+    if _is_servers(port):
+        return f"server {port['device_id']}"
+    return f"port {port['id']}"
