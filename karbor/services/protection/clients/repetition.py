@@ -11,7 +11,7 @@ repeated only when no connection could be made, so that it was never sent.
 import datetime
 import email.utils
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keystoneauth1.exceptions
@@ -88,21 +88,18 @@ def _is_worth_it(method: str, state: tenacity.RetryCallState) -> bool:
 
 def _was_never_sent(error: BaseException) -> bool:
     """Whether no connection could be made: refused, no route, no such name."""
-    return isinstance(error, keystoneauth1.exceptions.ConnectionError) and any(
-        isinstance(
-            cause,
-            urllib3.exceptions.NewConnectionError
-            | urllib3.exceptions.ConnectTimeoutError,
-        )
-        for cause in _causes(error)
+    if not isinstance(error, keystoneauth1.exceptions.ConnectionError):
+        return False
+    # This request's own, and nothing below: there may be the failure of another one,
+    # which the caller was handling when it sent this.
+    below = error.__cause__ or error.__context__
+    if not isinstance(below, requests.exceptions.ConnectionError):
+        return False
+    reason = getattr(below.args[0] if below.args else None, "reason", None)
+    return isinstance(
+        reason,
+        urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError,
     )
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
 
 
 def _answer(state: tenacity.RetryCallState) -> Any:

@@ -9,6 +9,7 @@ import time
 
 import keystoneauth1.exceptions
 import pytest
+import urllib3.util.connection
 from keystoneauth1 import noauth
 
 from karbor.services.protection.clients import repetition
@@ -91,6 +92,30 @@ def test_what_was_never_sent_is_sent_again(method, closed_port, caplog):
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
     assert all(line.startswith(f"{method} http://127.0.0.1") for line in told)
+
+
+def test_what_may_have_arrived_is_sent_once_while_a_refusal_is_dealt_with(closed_port):
+    """What the caller is handling meanwhile says nothing about this request."""
+    made = CloudSession(noauth.NoAuth(), retries=0)
+    try:
+        made.get(f"http://127.0.0.1:{closed_port}/thing")
+    except keystoneauth1.exceptions.ConnectFailure:
+        result, requests = send(Answer(drop=True), "POST", json={})
+    assert isinstance(result, keystoneauth1.exceptions.ConnectFailure)
+    assert len(requests) == 1
+
+
+def test_a_connection_that_takes_too_long_to_make_is_tried_again(monkeypatch):
+    once = urllib3.util.connection.create_connection
+
+    def create_connection(*args, **kwargs):
+        monkeypatch.setattr(urllib3.util.connection, "create_connection", once)
+        raise TimeoutError
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", create_connection)
+    result, requests = send(Answer(), "POST", failures=0, json={})
+    assert result.status_code == 200
+    assert len(requests) == 1
 
 
 def test_a_post_that_was_refused_arrives_when_the_service_is_back():
