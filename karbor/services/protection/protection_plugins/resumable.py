@@ -17,7 +17,7 @@ what to delete::
 
 import dataclasses
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 _FOLDER = "notes"
+
+_PROTECT, _DELETE = "protect", "delete"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,29 @@ class Note:
     name: str
     token: str
     finished: bool = False
+
+
+def mark_of(token: str) -> str:
+    """What carries a note's token in the cloud: a name, or part of a description."""
+    return f"karbor-{token}"
+
+
+def protect_notes(section: "BankSection") -> "Notes":
+    """What a protection notes about one resource; a checkpoint is protected once."""
+    return Notes(section, _PROTECT)
+
+
+def restore_notes(section: "BankSection", record: Any) -> "Notes":
+    """What a restore notes about one resource.
+
+    :param record: of the restore; None outside an operation
+    """
+    return Notes(section, "restore" if record is None else str(record.id))
+
+
+def delete_notes(section: "BankSection") -> "Notes":
+    """What the deletion of a checkpoint notes about one resource."""
+    return Notes(section, _DELETE)
 
 
 def forget_all(section: "BankSection") -> None:

@@ -21,7 +21,10 @@ from karbor.services.protection.protection_plugins.database.settings import (
     Trove,
 )
 from karbor.services.protection.protection_plugins.failing import failing
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    mark_of,
+    protect_notes,
+)
 from karbor.services.protection.waiting.until import Until
 
 _NOTE = "backup"
@@ -71,7 +74,7 @@ class ProtectOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         trove = self._settings.trove(context)
         with failing(exception.CreateResourceFailed, "Database Backup", resource):
-            note = _notes(section).take(_NOTE)
+            note = protect_notes(section).take(_NOTE)
             backup = _find_backup(trove.backups, resource.id, note.token)
             if backup is None:
                 _instance(trove, resource)
@@ -90,7 +93,7 @@ class ProtectOperation(Operation):
         **kwargs: Any,
     ) -> None:
         section = checkpoint.get_resource_bank_section(resource.id)
-        _notes(section).forget(_NOTE)
+        protect_notes(section).forget(_NOTE)
 
     def on_revert(
         self,
@@ -118,7 +121,7 @@ def delete_backup(
     """
     saved = SavedDatabase.find(section)
     backup = trove.backups.get(saved.backup_id) if saved is not None else None
-    note = _notes(section).find(_NOTE)
+    note = protect_notes(section).find(_NOTE)
     if backup is None and note is not None:
         backup = _find_backup(trove.backups, resource.id, note.token)
     if backup is None:
@@ -188,9 +191,9 @@ def _fields(
     fields = {
         "name": parameters.get("backup_name") or f"backup{resource.id}",
         "instance": resource.id,
-        "description": f"{description} [{_mark(token)}]"
+        "description": f"{description} [{mark_of(token)}]"
         if description
-        else _mark(token),
+        else mark_of(token),
         "parent_id": parameters.get("parent_id"),
         "incremental": bool(parameters.get("incremental")),
         "swift_container": parameters.get("swift_container"),
@@ -205,16 +208,7 @@ def _find_backup(
         (
             backup
             for backup in backups.all(instance_id)
-            if _mark(token) in (backup.get("description") or "")
+            if mark_of(token) in (backup.get("description") or "")
         ),
         None,
     )
-
-
-def _mark(token: str) -> str:
-    return f"karbor-{token}"
-
-
-def _notes(section: Any) -> Notes:
-    """The notes of protecting a database; a checkpoint is protected once."""
-    return Notes(section, operation_id="protect")

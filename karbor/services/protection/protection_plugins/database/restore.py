@@ -23,7 +23,11 @@ from karbor.services.protection.protection_plugins.database.settings import (
 )
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Note, Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    Note,
+    mark_of,
+    restore_notes,
+)
 from karbor.services.protection.waiting.until import Until
 
 LOG = logging.getLogger(__name__)
@@ -59,10 +63,10 @@ class RestoreOperation(Operation):
             exception.RestoreResourceFailed, "Database Backup", resource, record
         ):
             saved = SavedDatabase.load(section)
-            notes = _notes(section, record)
+            notes = restore_notes(section, record)
             note = notes.take(_NOTE)
             trove = self._settings.trove(context)
-            instance = trove.instances.named(_mark(note.token))
+            instance = trove.instances.named(mark_of(note.token))
             if instance is None:
                 _check_backup(trove, saved)
                 nics = parameters.get("restore_nics")
@@ -71,7 +75,7 @@ class RestoreOperation(Operation):
                         self._settings, context, checkpoint, saved, new_resources
                     )
                 instance = trove.instances.create(
-                    _fields(trove, saved, parameters, nics, _mark(note.token))
+                    _fields(trove, saved, parameters, nics, mark_of(note.token))
                 )
             instance = yield trove.until_instance(instance["id"])
             notes.finish(note)
@@ -88,7 +92,7 @@ class RestoreOperation(Operation):
     ) -> None:
         section = checkpoint.get_resource_bank_section(resource.id)
         record = kwargs.get("restore")
-        notes = _notes(section, record)
+        notes = restore_notes(section, record)
         note = notes.find(_NOTE)
         if note is None:
             return
@@ -109,7 +113,7 @@ class RestoreOperation(Operation):
         **kwargs: Any,
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
-        notes = _notes(section, kwargs.get("restore"))
+        notes = restore_notes(section, kwargs.get("restore"))
         note = notes.find(_NOTE)
         if note is None:
             return
@@ -125,13 +129,13 @@ class RestoreOperation(Operation):
 
 def _name(trove: Trove, note: Note, name: str | None) -> None:
     """Give the instance its name, unless it has it already."""
-    instance = trove.instances.named(_mark(note.token))
+    instance = trove.instances.named(mark_of(note.token))
     if instance is not None and name:
         trove.instances.rename(instance["id"], name)
 
 
 def _delete(trove: Trove, note: Note) -> Generator[Until, Any, None]:
-    instance = trove.instances.named(_mark(note.token))
+    instance = trove.instances.named(mark_of(note.token))
     if instance is None:
         return
     if str(instance["status"]).lower() in ON_THE_WAY:
@@ -190,11 +194,3 @@ def _fields(
             saved.instance_id,
         )
     return {key: value for key, value in fields.items() if value is not None}
-
-
-def _mark(token: str) -> str:
-    return f"karbor-{token}"
-
-
-def _notes(section: Any, record: Any) -> Notes:
-    return Notes(section, str(record.id) if record is not None else "restore")

@@ -20,12 +20,8 @@ from karbor.services.protection.clients.freezer_jobs import (
 from karbor.services.protection.protection_plugins.freezer.settings import (
     FreezerSettings,
 )
+from karbor.services.protection.protection_plugins.resumable import mark_of
 from karbor.services.protection.waiting.until import Thing, Until, Verdict
-
-
-def mark_of(token: str) -> str:
-    """What carries a note's token in Freezer, and in what its jobs make."""
-    return f"karbor-{token}"
 
 
 class JobRunner:

@@ -14,10 +14,7 @@ from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.freezer.actions import (
     delete_actions,
 )
-from karbor.services.protection.protection_plugins.freezer.jobs import (
-    JobRunner,
-    mark_of,
-)
+from karbor.services.protection.protection_plugins.freezer.jobs import JobRunner
 from karbor.services.protection.protection_plugins.freezer.protect import (
     NAME,
     NOTE,
@@ -33,7 +30,10 @@ from karbor.services.protection.protection_plugins.freezer.settings import (
 )
 from karbor.services.protection.protection_plugins.freezer.storage import StoredData
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    delete_notes,
+    mark_of,
+)
 from karbor.services.protection.waiting.until import Until
 
 
@@ -110,7 +110,7 @@ class DeleteOperation(Operation):
         context: RequestContext,
     ) -> Generator[Until, Any, None]:
         runner = JobRunner(self._settings, context)
-        note = Notes(section, operation_id="delete").take(NOTE)
+        note = delete_notes(section).take(NOTE)
         try:
             yield from runner.run(
                 note.token,

@@ -17,10 +17,7 @@ from karbor.services.protection.protection_plugins.freezer.actions import (
     backup_actions,
 )
 from karbor.services.protection.protection_plugins.freezer.cloud import Cloud
-from karbor.services.protection.protection_plugins.freezer.jobs import (
-    JobRunner,
-    mark_of,
-)
+from karbor.services.protection.protection_plugins.freezer.jobs import JobRunner
 from karbor.services.protection.protection_plugins.freezer.saved_backup import (
     SavedBackup,
     Target,
@@ -33,7 +30,10 @@ from karbor.services.protection.protection_plugins.freezer.targets import (
     Kind,
     ServerKind,
 )
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    mark_of,
+    protect_notes,
+)
 from karbor.services.protection.waiting.until import Until
 
 NAME = "Freezer Backup"
@@ -218,11 +218,6 @@ def tell_moved(progress: Any, size: int | None) -> None:
 def container_of(settings: FreezerSettings, checkpoint: Any, resource: Resource) -> str:
     """A folder that no other resource and no other checkpoint uses."""
     return f"{settings.container}/{checkpoint.id}/{resource.id}"
-
-
-def protect_notes(section: Any) -> Notes:
-    """The notes of protecting a resource; a checkpoint is protected once."""
-    return Notes(section, operation_id="protect")
 
 
 def _plain(name: str) -> str:

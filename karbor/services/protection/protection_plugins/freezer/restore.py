@@ -18,10 +18,7 @@ from karbor.services.protection.protection_plugins.freezer.actions import (
     restore_actions,
 )
 from karbor.services.protection.protection_plugins.freezer.cloud import Cloud
-from karbor.services.protection.protection_plugins.freezer.jobs import (
-    JobRunner,
-    mark_of,
-)
+from karbor.services.protection.protection_plugins.freezer.jobs import JobRunner
 from karbor.services.protection.protection_plugins.freezer.protect import (
     NAME,
     NOTE,
@@ -36,7 +33,10 @@ from karbor.services.protection.protection_plugins.freezer.settings import (
 )
 from karbor.services.protection.protection_plugins.freezer.targets import KINDS
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    mark_of,
+    restore_notes,
+)
 from karbor.services.protection.waiting.until import Until
 
 LOG = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class RestoreOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         record = kwargs.get("restore")
         new_resources = kwargs.get("new_resources", {})
-        notes = _notes(section, record)
+        notes = restore_notes(section, record)
         note = notes.find(NOTE)
         if note is None:
             return
@@ -129,7 +129,7 @@ class RestoreOperation(Operation):
 
         :returns: the new ids by the original ones
         """
-        notes = _notes(section, record)
+        notes = restore_notes(section, record)
         note = notes.take(NOTE)
         mark = mark_of(note.token)
         runner = JobRunner(self._settings, context)
@@ -167,7 +167,7 @@ class RestoreOperation(Operation):
         new_resources: dict[str, str],
     ) -> Generator[Until, Any, None]:
         """Name what was made, and remove the job."""
-        notes = _notes(section, record)
+        notes = restore_notes(section, record)
         note = notes.find(NOTE)
         if note is None:
             return
@@ -179,7 +179,3 @@ class RestoreOperation(Operation):
                 KINDS[target.kind].finish(cloud, target, new_id, name)
         yield from JobRunner(self._settings, context).remove(note.token)
         notes.forget(NOTE)
-
-
-def _notes(section: Any, record: Any) -> Notes:
-    return Notes(section, str(record.id) if record is not None else "restore")

@@ -20,9 +20,6 @@ from karbor.services.protection.waiting.until import Until
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
-#: States of an image that has its data on the way to ``active``.
-ON_THE_WAY = frozenset({"saving", "importing"})
-
 
 class ImageMaking:
     """Makes one image, under an id that the bank notes first.

@@ -19,12 +19,11 @@ from karbor.services.protection.protection_plugins.image.saved_image import (
     CheckedData,
     SavedImage,
 )
-from karbor.services.protection.protection_plugins.image.settings import ImageSettings
+from karbor.services.protection.protection_plugins.image.settings import (
+    ON_THE_WAY,
+    ImageSettings,
+)
 from karbor.services.protection.waiting.until import Until, Waits
-
-#: States that turn into ``active`` by themselves.
-#: https://docs.openstack.org/glance/latest/user/statuses.html
-_ON_THE_WAY = frozenset({"saving", "uploading", "importing"})
 
 
 class ProtectOperation(Operation):
@@ -110,9 +109,9 @@ class ProtectOperation(Operation):
                 if resource.name
                 else _("Glance has no such image"),
             )
-        if image["status"] in _ON_THE_WAY:
+        if image["status"] in ON_THE_WAY:
             image = yield self._settings.until_active(
-                context, images, resource.id, _ON_THE_WAY
+                context, images, resource.id, ON_THE_WAY
             )
         elif image["status"] != "active":
             raise exception.ProtectableResourceInvalidStatus(

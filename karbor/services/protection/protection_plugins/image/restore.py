@@ -15,17 +15,17 @@ from karbor.resource import Resource
 from karbor.services.protection.clients.glance_images import GlanceFailed
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
-from karbor.services.protection.protection_plugins.image.making import (
-    ON_THE_WAY,
-    ImageMaking,
-)
+from karbor.services.protection.protection_plugins.image.making import ImageMaking
 from karbor.services.protection.protection_plugins.image.saved_image import (
     FINAL_FIELDS,
     SavedImage,
 )
-from karbor.services.protection.protection_plugins.image.settings import ImageSettings
+from karbor.services.protection.protection_plugins.image.settings import (
+    ON_THE_WAY,
+    ImageSettings,
+)
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import Notes, restore_notes
 from karbor.services.protection.waiting.until import Until, Waits
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class RestoreOperation(Operation):
                 settings=self._settings,
                 context=context,
                 section=section,
-                notes=Notes(section, _operation_id(record)),
+                notes=restore_notes(section, record),
                 progress=kwargs.get("progress"),
             )
             image_id, remark = yield from restoration.run(
@@ -81,7 +81,7 @@ class RestoreOperation(Operation):
         **kwargs: Any,
     ) -> None:
         section = checkpoint.get_resource_bank_section(resource.id)
-        Notes(section, _operation_id(kwargs.get("restore"))).forget(_NOTE)
+        restore_notes(section, kwargs.get("restore")).forget(_NOTE)
 
     def on_revert(
         self,
@@ -92,7 +92,7 @@ class RestoreOperation(Operation):
         **kwargs: Any,
     ) -> None:
         section = checkpoint.get_resource_bank_section(resource.id)
-        notes = Notes(section, _operation_id(kwargs.get("restore")))
+        notes = restore_notes(section, kwargs.get("restore"))
         note = notes.find(_NOTE)
         if note is None:
             return
@@ -195,7 +195,3 @@ class _Restoration:
         if wanted:
             self._images.replace(image["id"], wanted)
         return remark
-
-
-def _operation_id(record: Any) -> str:
-    return str(record.id) if record is not None else "restore"

@@ -11,6 +11,10 @@ from karbor.services.protection.clients.glance_images import Images, ImageThings
 from karbor.services.protection.protection_plugins.settings import WaitingSettings
 from karbor.services.protection.waiting.until import Until
 
+#: States of an image that turn into ``active`` by themselves.
+#: https://docs.openstack.org/glance/latest/user/statuses.html
+ON_THE_WAY = frozenset({"saving", "uploading", "importing"})
+
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
         "poll_interval",

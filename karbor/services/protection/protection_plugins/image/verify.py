@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 #: ``BankDataCorrupted``.
 Load = Callable[["BankSection"], SavedImage]
 
-if TYPE_CHECKING:
-    from karbor.services.protection.bank_plugin import BankSection
-
 
 class VerifyOperation(Operation):
     """Checks what the bank has, to the depth that the parameters ask for.

@@ -11,7 +11,10 @@ from karbor.resource import Resource
 from karbor.services.protection.clients.manila_shares import Snapshots
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    mark_of,
+    protect_notes,
+)
 from karbor.services.protection.protection_plugins.share.saved_share import SavedShare
 from karbor.services.protection.protection_plugins.share.settings import (
     Manila,
@@ -98,11 +101,6 @@ class ProtectOperation(Operation):
         section.delete_all()
 
 
-def protect_notes(section: Any) -> Notes:
-    """The notes of protecting a share; a checkpoint is protected once."""
-    return Notes(section, operation_id="protect")
-
-
 def find_snapshot(
     snapshots: Snapshots, share_id: str, token: str
 ) -> dict[str, Any] | None:
@@ -114,7 +112,7 @@ def find_snapshot(
         (
             snapshot
             for snapshot in snapshots.all(share_id)
-            if _mark(token) in (snapshot.get("description") or "")
+            if mark_of(token) in (snapshot.get("description") or "")
         ),
         None,
     )
@@ -190,9 +188,5 @@ def _usable_share(
     return waited
 
 
-def _mark(token: str) -> str:
-    return f"karbor-{token}"
-
-
 def _marked(description: str | None, token: str) -> str:
-    return f"{description} [{_mark(token)}]" if description else _mark(token)
+    return f"{description} [{mark_of(token)}]" if description else mark_of(token)

@@ -15,7 +15,7 @@ from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import restore_notes
 from karbor.services.protection.protection_plugins.share.saved_share import SavedShare
 from karbor.services.protection.protection_plugins.share.settings import (
     Manila,
@@ -58,7 +58,7 @@ class RestoreOperation(Operation):
             exception.RestoreResourceFailed, "Share Snapshot", resource, record
         ):
             saved = SavedShare.load(section)
-            notes = _notes(section, record)
+            notes = restore_notes(section, record)
             note = notes.take(_NOTE)
             manila = self._settings.manila(context)
             share = manila.shares.with_metadata(_TOKEN_KEY, note.token)
@@ -87,7 +87,7 @@ class RestoreOperation(Operation):
         share_id = kwargs.get("new_resources", {}).get(resource.id)
         if share_id is not None:
             self._settings.manila(context).shares.delete_metadata(share_id, _TOKEN_KEY)
-        _notes(section, kwargs.get("restore")).forget(_NOTE)
+        restore_notes(section, kwargs.get("restore")).forget(_NOTE)
 
     def on_revert(
         self,
@@ -98,7 +98,7 @@ class RestoreOperation(Operation):
         **kwargs: Any,
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
-        notes = _notes(section, kwargs.get("restore"))
+        notes = restore_notes(section, kwargs.get("restore"))
         note = notes.find(_NOTE)
         if note is None:
             return
@@ -193,7 +193,3 @@ def _give_access(
 
 def _rule_key(rule: dict[str, Any]) -> tuple[str, str, str]:
     return rule["access_type"], rule["access_to"], rule["access_level"]
-
-
-def _notes(section: Any, record: Any) -> Notes:
-    return Notes(section, str(record.id) if record is not None else "restore")

@@ -2,7 +2,7 @@
 """The volume that replaces a protected one, with all that its description says."""
 
 from collections.abc import Generator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oslo_log import log as logging
 
@@ -19,23 +19,12 @@ from karbor.services.protection.protection_plugins.volume.description import (
 from karbor.services.protection.protection_plugins.volume.settings import VolumeCloud
 from karbor.services.protection.waiting.until import Until, Waits
 
-if TYPE_CHECKING:
-    from karbor.services.protection.bank_plugin import BankSection
-
 LOG = logging.getLogger(__name__)
 
 _NOTE = "volume"
 
 #: What a new volume goes through before it is available.
 _COMING = ("creating", "downloading", "restoring-backup")
-
-
-def restore_notes(section: "BankSection", record: Any) -> Notes:
-    """What a restore notes about one resource.
-
-    :param record: of the restore; None outside an operation
-    """
-    return Notes(section, "restore" if record is None else str(record.id))
 
 
 class VolumeMaking:

@@ -13,7 +13,7 @@ from oslo_log import log as logging
 from karbor import exception
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import Notes, mark_of
 from karbor.services.protection.protection_plugins.volume.settings import VolumeCloud
 from karbor.services.protection.waiting.until import Things, Waits
 
@@ -36,11 +36,6 @@ class LeftBehind(exception.KarborException):
     message = _("%(what)s %(id)s is left behind: %(reason)s. Delete it by hand")
 
 
-def name_of(token: str) -> str:
-    """What a thing with a token is called."""
-    return f"karbor-{token}"
-
-
 def find_or_make(
     notes: Notes, note_name: str, things: Named, make: Callable[[str], dict[str, Any]]
 ) -> dict[str, Any]:
@@ -52,16 +47,16 @@ def find_or_make(
     if note is None:
         note = notes.renew(note_name)
     else:
-        found = things.named(name_of(note.token))
+        found = things.named(mark_of(note.token))
         if found is not None:
             return found
-    return make(name_of(note.token))
+    return make(mark_of(note.token))
 
 
 def find(notes: Notes, note_name: str, things: Named) -> dict[str, Any] | None:
     """What was made; None when nothing was, or when it is gone."""
     note = notes.find(note_name)
-    return None if note is None else things.named(name_of(note.token))
+    return None if note is None else things.named(mark_of(note.token))
 
 
 def remove(

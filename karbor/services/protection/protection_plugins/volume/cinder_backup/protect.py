@@ -10,6 +10,7 @@ from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.resumable import protect_notes
 from karbor.services.protection.protection_plugins.volume import temporary
 from karbor.services.protection.protection_plugins.volume.description import (
     VolumeDescription,
@@ -20,7 +21,6 @@ from karbor.services.protection.protection_plugins.volume.kept.keeping import (
     MARK,
     Marked,
     SavedVolume,
-    protect_notes,
 )
 from karbor.services.protection.protection_plugins.volume.readiness import free_volume
 from karbor.services.protection.protection_plugins.volume.settings import (

@@ -19,7 +19,8 @@ from karbor.services.protection.protection_plugins.image.saved_image import (
     CheckedData,
     SavedImage,
 )
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.image.settings import ON_THE_WAY
+from karbor.services.protection.protection_plugins.resumable import protect_notes
 from karbor.services.protection.protection_plugins.volume import temporary
 from karbor.services.protection.protection_plugins.volume.description import (
     VolumeDescription,
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 _VOLUME, _IMAGE = "volume", "image"
-
-#: States of an image that has its data on the way to ``active``.
-_ON_THE_WAY = frozenset({"saving", "uploading", "importing"})
 
 
 class ImageNotMade(exception.KarborException):
@@ -95,7 +93,7 @@ class ProtectOperation(Operation):
                 parameters.get("backup_name"),
                 parameters.get("description"),
             ).save(section)
-            yield from TemporarySnapshot(cloud, _notes(section)).make(resource)
+            yield from TemporarySnapshot(cloud, protect_notes(section)).make(resource)
 
     def on_main(
         self,
@@ -156,7 +154,7 @@ class _Copying:
         self._images: Images = cloud.images
         self._image_things = cloud.image_things(self._images)
         self._section = section
-        self._notes = _notes(section)
+        self._notes = protect_notes(section)
         self._snapshot = TemporarySnapshot(cloud, self._notes)
         self._resource = resource
         self._progress = progress
@@ -244,9 +242,9 @@ class _Copying:
             self._volumes, volume_id, "available", pending=("uploading",)
         )
         image = self._images.get(made["id"])
-        if image is not None and image["status"] in _ON_THE_WAY:
+        if image is not None and image["status"] in ON_THE_WAY:
             image = yield self._cloud.until_copied(
-                self._image_things, made["id"], "active", pending=_ON_THE_WAY
+                self._image_things, made["id"], "active", pending=ON_THE_WAY
             )
         if image is None or image["status"] != "active":
             raise ImageNotMade(
@@ -256,10 +254,6 @@ class _Copying:
                 size=saved.described.size,
             )
         return image
-
-
-def _notes(section: "BankSection") -> Notes:
-    return Notes(section, "protect")
 
 
 def _failing(resource: Resource) -> AbstractContextManager[None]:

@@ -12,22 +12,17 @@ from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
-from karbor.services.protection.protection_plugins.image.making import (
-    ON_THE_WAY,
-    ImageMaking,
-)
+from karbor.services.protection.protection_plugins.image.making import ImageMaking
 from karbor.services.protection.protection_plugins.image.saved_image import SavedImage
+from karbor.services.protection.protection_plugins.image.settings import ON_THE_WAY
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import Notes, restore_notes
 from karbor.services.protection.protection_plugins.volume import temporary
 from karbor.services.protection.protection_plugins.volume.glance_copy.saved import (
     SavedVolume,
     load_data,
 )
-from karbor.services.protection.protection_plugins.volume.making import (
-    VolumeMaking,
-    restore_notes,
-)
+from karbor.services.protection.protection_plugins.volume.making import VolumeMaking
 from karbor.services.protection.protection_plugins.volume.settings import (
     VolumeCloud,
     VolumeSettings,

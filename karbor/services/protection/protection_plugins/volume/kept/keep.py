@@ -12,6 +12,7 @@ from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.resumable import protect_notes
 from karbor.services.protection.protection_plugins.volume import temporary
 from karbor.services.protection.protection_plugins.volume.kept.keeping import (
     BACKUP,
@@ -19,7 +20,6 @@ from karbor.services.protection.protection_plugins.volume.kept.keeping import (
     Keeping,
     Marked,
     SavedVolume,
-    protect_notes,
 )
 from karbor.services.protection.protection_plugins.volume.settings import (
     VolumeCloud,

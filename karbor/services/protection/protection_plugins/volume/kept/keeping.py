@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from karbor import exception
 from karbor.i18n import _
 from karbor.services.protection.clients.cinder_volumes import CinderThings
-from karbor.services.protection.protection_plugins.resumable import Notes
 from karbor.services.protection.protection_plugins.volume.description import (
     VolumeDescription,
 )
@@ -131,8 +130,3 @@ class Marked:
         :raises ServiceFailed: when Cinder refuses
         """
         self._things.delete(thing_id)
-
-
-def protect_notes(section: "BankSection") -> Notes:
-    """What a protection notes about one volume."""
-    return Notes(section, "protect")

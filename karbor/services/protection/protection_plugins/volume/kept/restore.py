@@ -12,6 +12,7 @@ from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.resumable import restore_notes
 from karbor.services.protection.protection_plugins.volume.description import (
     VolumeDescription,
 )
@@ -26,7 +27,6 @@ from karbor.services.protection.protection_plugins.volume.kept.keeping import (
 from karbor.services.protection.protection_plugins.volume.making import (
     VolumeMaking,
     equip,
-    restore_notes,
 )
 from karbor.services.protection.protection_plugins.volume.settings import (
     VolumeCloud,
