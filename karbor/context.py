@@ -37,11 +37,15 @@ class RequestContext(context.RequestContext):
         service_catalog: list[dict[str, Any]] | None = None,
         auth_token_info: dict[str, Any] | None = None,
         is_admin: bool = False,
+        token_project_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             user_id=user_id, project_id=project_id, is_admin=is_admin, **kwargs
         )
+        #: The project that the token is for, and services take for the caller's. An
+        #: admin may work on another, which is then :attr:`project_id`.
+        self.token_project_id = token_project_id or project_id
         self.remote_address = remote_address
         if isinstance(timestamp, str):
             timestamp = timeutils.parse_isotime(timestamp)
@@ -56,6 +60,7 @@ class RequestContext(context.RequestContext):
             {
                 "user_id": self.user_id,
                 "project_id": self.project_id,
+                "token_project_id": self.token_project_id,
                 "is_admin": self.is_admin,
                 "remote_address": self.remote_address,
                 "timestamp": self.timestamp.isoformat(),
@@ -89,6 +94,7 @@ class RequestContext(context.RequestContext):
         for key in (
             "auth_token",
             "auth_token_info",
+            "token_project_id",
             "user_name",
             "project_name",
             "domain_id",

@@ -82,7 +82,8 @@ class Identity:
             raise exception.NotAuthorized(
                 "The project in the URL is not the project that the token is for."
             )
-        # An admin sees and changes what the URL's project has.
+        # An admin sees and changes what the URL's project has. The token stays that of
+        # its own project, which the context remembers.
         context.project_id = url_project
         return context
 

@@ -169,7 +169,7 @@ def _find_endpoint(
 ) -> str | None:
     """The endpoint by configuration or the caller's catalogue; None: ask Keystone."""
     if not _is_foreign(context):
-        project_id = context.project_id if context else None
+        project_id = context.token_project_id if context else None
         url = endpoints.configured_endpoint(described, options, project_id)
         if url:
             return url

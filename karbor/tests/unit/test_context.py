@@ -30,12 +30,21 @@ def test_the_context_of_a_1_x_message_is_understood():
     assert context.is_admin
     assert context.request_id == "req-1"
     assert context.service_catalog == [{"type": "image"}]
+    assert context.token_project_id == "0123"
 
 
 def test_a_context_survives_a_message():
     context = RequestContext.from_dict(SENT_BY_KARBOR_1)
     again = RequestContext.from_dict(json.loads(json.dumps(context.to_dict())))
     assert again.to_dict() == context.to_dict()
+
+
+def test_a_message_tells_whose_the_token_is_when_another_project_is_worked_on():
+    context = RequestContext("root", "admins")
+    context.project_id = "0123"
+    again = RequestContext.from_dict(context.to_dict())
+    assert (again.project_id, again.token_project_id) == ("0123", "admins")
+    assert again.elevated().token_project_id == "admins"
 
 
 def test_the_plain_context_has_no_secret_and_rebuilds_the_identity():

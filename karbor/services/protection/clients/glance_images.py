@@ -244,7 +244,7 @@ class ImageThings(Things):
 
     def __init__(self, images: Images, context: RequestContext) -> None:
         self._images = images
-        self._caller = (context.project_id, context.user_id)
+        self._caller = (context.token_project_id, context.user_id)
 
     @property
     def key(self) -> Hashable:

@@ -41,7 +41,7 @@ class ListedThings(Things):
 
     @abc.abstractmethod
     def all(self) -> Iterable[dict[str, Any]]:
-        """The caller's project's, from all pages.
+        """The token's project's, from all pages.
 
         :raises ServiceFailed: when the service cannot be asked
         """
@@ -51,7 +51,7 @@ class ListedThings(Things):
         return (
             self.kind,
             self.endpoint,
-            self.context.project_id,
+            self.context.token_project_id,
             self.context.user_id,
         )
 

@@ -74,10 +74,20 @@ class Compute(Servers):
         with calling("Nova", f"{action} server {server_id}"):
             self.client.client.post(f"{_path(server_id)}/action", body={action: None})
 
-    def delete_metadata(self, server_id: str, key: str) -> None:
-        """Take an entry out of the metadata of a server."""
-        with calling("Nova", f"delete the metadata '{key}' of server {server_id}"):
-            self.client.client.delete(f"{_path(server_id)}/metadata/{as_path(key)}")
+    def set_metadata(self, server_id: str, key: str, value: str) -> None:
+        """Put an entry into the metadata of a server, or change it."""
+        path = f"{_path(server_id)}/metadata/{as_path(key)}"
+        with calling("Nova", f"set the metadata '{key}' of server {server_id}"):
+            self.client.client.put(path, body={"meta": {key: value}})
+
+    def delete_metadata(self, server_id: str, key: str) -> bool:
+        """Take an entry out of the metadata of a server; False when it has none."""
+        path = f"{_path(server_id)}/metadata/{as_path(key)}"
+        return is_done_or_missing(
+            "Nova",
+            f"delete the metadata '{key}' of server {server_id}",
+            lambda: self.client.client.delete(path),
+        )
 
     def delete_with_server(self, server_id: str, volume_id: str) -> None:
         """Let a volume be deleted when its server is."""
@@ -153,7 +163,8 @@ class ServerThings(ListedThings):
         return self._compute.get(thing_id)
 
     def all(self) -> list[dict[str, Any]]:
-        return self._compute.of_project(str(self.context.project_id), all_tenants=False)
+        project_id = str(self.context.token_project_id)
+        return self._compute.of_project(project_id, all_tenants=False)
 
     def fault_of(self, thing: Thing) -> str | None:
         fault = (thing.get("fault") or {}).get("message")

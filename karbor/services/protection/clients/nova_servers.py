@@ -54,7 +54,7 @@ class Servers:
     def of_project(self, project_id: str, *, all_tenants: bool) -> list[dict[str, Any]]:
         """The servers of a project, from all pages.
 
-        :param all_tenants: whether the project is another than the caller's
+        :param all_tenants: whether the project is another than the token's
         :raises ServiceFailed: when Nova cannot be asked
         """
         options = {"all_tenants": 1, "project_id": project_id} if all_tenants else None

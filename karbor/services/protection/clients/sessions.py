@@ -98,7 +98,7 @@ class ContextAuth(plugin.BaseAuthPlugin):
         )
 
     def get_project_id(self, session: session.Session) -> str | None:
-        return self._context.project_id
+        return self._context.token_project_id
 
     def get_user_id(self, session: session.Session) -> str | None:
         return self._context.user_id
@@ -114,7 +114,7 @@ class NoAuth(plugin.FixedEndpointPlugin):
     def __init__(self, endpoint: str, context: RequestContext | None) -> None:
         super().__init__(endpoint)
         self._user = (context.user_id if context else None) or "karbor"
-        self._project = (context.project_id if context else None) or ""
+        self._project = (context.token_project_id if context else None) or ""
 
     def get_token(self, session: session.Session) -> str | None:
         return f"{self._user}:{self._project}" if self._project else None

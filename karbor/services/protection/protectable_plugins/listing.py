@@ -23,7 +23,7 @@ class Source(Protocol):
         """Those of the things that exist and that the caller sees, by their ids."""
 
     def of_project(self, project_id: str, *, all_tenants: bool) -> list[Thing]:
-        """All things of a project, which is another than the caller's or not."""
+        """All things of a project, which is another than the token's or not."""
 
 
 def one_by_one(
@@ -102,7 +102,7 @@ class Listing:
                 % {"project": project_id}
             )
         found = self._source.of_project(
-            project_id, all_tenants=project_id != self._context.project_id
+            project_id, all_tenants=project_id != self._context.token_project_id
         )
         for thing in found:
             owner = thing.get(self._owner)

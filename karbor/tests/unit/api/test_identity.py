@@ -196,6 +196,15 @@ def test_the_context_says_who_asks(cloud, protection):
     cloud.root.get("/providers", "providers")
     assert protection.calls[-1][1].is_admin is True
     assert protection.calls[-1][1].project_id == PROJECT_OF_ROOT
+    assert protection.calls[-1][1].token_project_id == PROJECT_OF_ROOT
+
+
+def test_an_admin_in_another_project_keeps_the_project_of_the_token(cloud, protection):
+    cloud.root.project = PROJECT
+    cloud.root.get("/providers", "providers")
+    context = protection.calls[-1][1]
+    assert context.project_id == PROJECT
+    assert context.token_project_id == PROJECT_OF_ROOT
 
 
 def test_a_callers_global_request_id_goes_on(cloud, protection):

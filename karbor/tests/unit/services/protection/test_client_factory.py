@@ -133,6 +133,14 @@ def test_nova_and_cinder_endpoints_get_the_project_appended(tmp_path):
     assert client.client.endpoint_override == f"http://n/v2.1/{PROJECT}"
 
 
+def test_the_project_appended_is_that_of_the_token(tmp_path):
+    """Services answer another one with 404, also to an admin."""
+    context = caller(auth_token="t", token_project_id="f" * 32)
+    conf = configuration("[nova_client]\nnova_endpoint = http://n/v2.1\n", tmp_path)
+    client = ClientFactory.create_client("nova", context, conf)
+    assert client.client.endpoint_override == f"http://n/v2.1/{'f' * 32}"
+
+
 @pytest.mark.parametrize("service", ["keystone", "swift"])
 def test_every_service_makes_a_client(service, tmp_path):
     text = f"[{service}_client]\n{service}_endpoint = http://192.0.2.1\n"

@@ -48,3 +48,11 @@ def test_those_of_one_caller_are_looked_at_together():
     another = RequestContext("another", "project", overwrite=False)
     assert Widgets("a").key == Widgets("b").key
     assert Widgets("a").key != Widgets("a", context=another).key
+
+
+def test_those_of_an_admin_are_those_of_the_tokens_project():
+    """Whatever project the admin works on, what a listing gives is the token's."""
+    visiting = RequestContext(
+        "user", "elsewhere", token_project_id="project", overwrite=False
+    )
+    assert Widgets("a").key == Widgets("a", context=visiting).key

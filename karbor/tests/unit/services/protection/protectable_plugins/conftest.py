@@ -12,7 +12,10 @@ from karbor.tests.fakes.listing.neutron import NeutronLists
 from karbor.tests.fakes.listing.service import ADMIN
 from karbor.tests.fakes.listing.trove import TroveLists
 from karbor.tests.fakes.nova import NovaServer
-from karbor.tests.unit.services.protection.protectable_plugins.cloud import PROJECT
+from karbor.tests.unit.services.protection.protectable_plugins.cloud import (
+    OTHER,
+    PROJECT,
+)
 
 
 @pytest.fixture
@@ -29,6 +32,14 @@ def context():
 @pytest.fixture
 def admin():
     return RequestContext(ADMIN, PROJECT, is_admin=True, overwrite=False)
+
+
+@pytest.fixture
+def visitor():
+    """An admin who asks about another project than the token is for."""
+    visitor = RequestContext(ADMIN, PROJECT, is_admin=True, overwrite=False)
+    visitor.project_id = OTHER
+    return visitor
 
 
 def service_fixture(service):

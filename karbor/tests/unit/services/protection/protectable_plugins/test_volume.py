@@ -170,3 +170,16 @@ def test_a_cinder_that_fails_in_the_middle_gives_no_part(plugin, context, cinder
     )
     with pytest.raises(exception.ListProtectableResourceFailed, match="Cinder"):
         plugin.list_resources(context)
+
+
+@pytest.mark.parametrize("own", [[], ["own"]])
+def test_an_admin_who_asks_about_another_project_finds_its_volumes(
+    plugin, visitor, cinder, own
+):
+    """And not those of the project that the token is for."""
+    cinder.add("theirs", OTHER)
+    for name in own:
+        cinder.add(name, PROJECT)
+    assert ids(plugin.list_resources(visitor)) == ["theirs"]
+    assert ids(plugin.get_dependent_resources(visitor, project(OTHER))) == ["theirs"]
+    assert ids(plugin.get_dependent_resources(visitor, project())) == own
