@@ -66,6 +66,18 @@ def delete_notes(section: "BankSection") -> "Notes":
     return Notes(section, _DELETE)
 
 
+def noted_restores(section: "BankSection") -> "list[Notes]":
+    """What restores have noted about one resource that did not come to their ends."""
+    keys = section.list_objects(prefix=f"{_FOLDER}/")
+    operations = {key.split("/")[1] for key in keys} - {_PROTECT, _DELETE}
+    return [Notes(section, operation_id) for operation_id in sorted(operations)]
+
+
+def has_notes(section: "BankSection") -> bool:
+    """Whether an operation on one resource did not come to its end."""
+    return bool(section.list_objects(prefix=f"{_FOLDER}/", limit=1))
+
+
 def forget_all(section: "BankSection") -> None:
     """Remove the notes of all operations, where none of them will run again."""
     for key in section.list_objects(prefix=f"{_FOLDER}/"):

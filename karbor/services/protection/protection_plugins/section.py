@@ -9,10 +9,17 @@ from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
-from karbor.services.protection.protection_plugins.resumable import forget_all
+from karbor.services.protection.protection_plugins.resumable import (
+    forget_all,
+    has_notes,
+)
+from karbor.services.protection.waiting.until import Waits
 
 if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
+
+#: Deletes in the cloud what a section has noted.
+CleanUp = Callable[[RequestContext, "BankSection"], Waits]
 
 
 class CopyOperation(Operation):
@@ -73,10 +80,13 @@ class DeleteOperation(Operation):
     """Deletes everything that the bank keeps of the resource.
 
     :param name: of what is deleted, as people read it: ``Image Backup``
+    :param clean_up: deletes what the section's notes name in the cloud, of operations
+        that were cut off; given the caller and the section, when there are notes
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clean_up: CleanUp | None = None) -> None:
         self._name = name
+        self._clean_up = clean_up
 
     def on_main(
         self,
@@ -85,6 +95,9 @@ class DeleteOperation(Operation):
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits:
+        section = checkpoint.get_resource_bank_section(resource.id)
         with failing(exception.DeleteResourceFailed, self._name, resource):
-            checkpoint.get_resource_bank_section(resource.id).delete_all()
+            if self._clean_up is not None and has_notes(section):
+                yield from self._clean_up(context, section)
+            section.delete_all()

@@ -116,21 +116,31 @@ class VolumeMaking:
         note = self._notes.find(_NOTE)
         if note is None:
             return
-        if note.finished:
-            volume_id = self.complete(described)
-            if volume_id is not None:
-                remark = _("Volume %s was restored before, and is kept.") % volume_id
-                report(
-                    kwargs.get("restore"),
-                    resource,
-                    constants.RESOURCE_STATUS_AVAILABLE,
-                    remark,
-                )
-            return
+        volume_id = yield from self.settle(described)
+        if volume_id is not None:
+            remark = _("Volume %s was restored before, and is kept.") % volume_id
+            report(
+                kwargs.get("restore"),
+                resource,
+                constants.RESOURCE_STATUS_AVAILABLE,
+                remark,
+            )
+        elif not note.finished:
+            kwargs.get("new_resources", {}).pop(resource.id, None)
+
+    def settle(self, described: VolumeDescription) -> Generator[Until, Any, str | None]:
+        """Give it its name when it is whole, else delete it: nothing will run again.
+
+        :returns: the id of a whole one that is there
+        :raises LeftBehind: when it could not be deleted
+        """
+        note = self._notes.find(_NOTE)
+        if note is not None and note.finished:
+            return self.complete(described)
         yield from temporary.clean_up(
             self._cloud, self._notes, _NOTE, self._volumes, self._volumes
         )
-        kwargs.get("new_resources", {}).pop(resource.id, None)
+        return None
 
     def _description(self, described: VolumeDescription) -> str | None:
         said = self._parameters.get("restore_description")

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from oslo_config import cfg
 
 from karbor.context import RequestContext
-from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.cinder_volumes import (
     VERSION,
@@ -17,7 +16,8 @@ from karbor.services.protection.clients.cinder_volumes import (
 )
 from karbor.services.protection.clients.glance_images import Images, ImageThings
 from karbor.services.protection.protection_plugins.settings import WaitingSettings
-from karbor.services.protection.waiting.until import Thing, Things, Until, Verdict
+from karbor.services.protection.waiting.patience import Patience
+from karbor.services.protection.waiting.until import Things, Until
 
 #: The options that every plugin for volumes has, in its own group.
 OPTS: tuple[cfg.Opt, ...] = (
@@ -43,25 +43,6 @@ OPTS: tuple[cfg.Opt, ...] = (
         help="Seconds to wait while Cinder copies the data of a volume: into "
         "another volume, an image or a backup, and back. Raise it for large volumes.",
     ),
-)
-
-
-#: The statuses in which Cinder or Glance works on a thing, and refuses its deletion.
-_BUSY = frozenset(
-    {
-        "attaching",
-        "backing-up",
-        "creating",
-        "deleting",
-        "detaching",
-        "downloading",
-        "extending",
-        "reserved",
-        "restoring",
-        "restoring-backup",
-        "retyping",
-        "uploading",
-    }
 )
 
 
@@ -150,9 +131,9 @@ class VolumeCloud:
         return ImageThings(images, self._context)
 
     @property
-    def status_timeout(self) -> float:
-        """Seconds to wait for what moves no data."""
-        return self._settings.status_timeout
+    def patience(self) -> Patience:
+        """For what moves no data."""
+        return self._settings.patience
 
     def until(
         self, things: Things, thing_id: str, *ready: str, pending: Collection[str]
@@ -170,22 +151,10 @@ class VolumeCloud:
             things, thing_id, *ready, pending=pending
         )
 
-    def until_gone(self, things: Things, thing_id: str) -> Until:
-        """The wait for the end of a deletion that was asked for."""
-        return self._settings.patience.until_gone(
-            things, thing_id, pending=("deleting", "pending_delete")
-        )
-
-    def until_idle(self, things: Things, thing_id: str) -> Until:
-        """The wait for a thing that nothing is done with, or that is gone.
+    def busy_patience(self, things: Things) -> Patience:
+        """For the end of what is being done with one of them.
 
         Data may be on its way into it, unless it is a snapshot.
         """
         option = "status_timeout" if things is self.snapshots else "copy_timeout"
-        return self._settings.patience_of(option).until(
-            things, thing_id, _judge_idle, goal=_("idle")
-        )
-
-
-def _judge_idle(status: str | None, thing: Thing | None) -> Verdict:
-    return Verdict.NOT_YET if status in _BUSY else Verdict.READY
+        return self._settings.patience_of(option)

@@ -4,15 +4,13 @@
 Whoever runs a hook again finds them by it, and so does whoever reverts the operation.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from oslo_log import log as logging
 
 from karbor import exception
-from karbor.i18n import _
-from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.resumable import Notes, mark_of
 from karbor.services.protection.protection_plugins.volume.settings import VolumeCloud
 from karbor.services.protection.waiting.until import Things, Waits
@@ -28,12 +26,6 @@ class Named(Protocol):
 
     def delete(self, thing_id: str, /) -> Any:
         """Ask for its deletion."""
-
-
-class LeftBehind(exception.KarborException):
-    """Something temporary could not be deleted."""
-
-    message = _("%(what)s %(id)s is left behind: %(reason)s. Delete it by hand")
 
 
 def find_or_make(
@@ -67,31 +59,17 @@ def remove(
     *,
     is_idle: bool = False,
 ) -> Waits:
-    """Delete something and wait until it is gone; it may be gone already.
-
-    What Cinder is still working on is waited for. A deletion that fails because the
-    service is away is asked for again.
+    """As :func:`~karbor.services.protection.protection_plugins.removal.remove`.
 
     :param is_idle: whether nothing is being done with it
-    :raises ServiceFailed: when the service refuses
-    :raises WaitFailed: when it does not come to an end
     """
-    give_up = time.monotonic() + cloud.status_timeout
-    while True:
-        if not is_idle and (yield cloud.until_idle(things, thing_id)) is None:
-            return
-        is_idle = False
-        try:
-            delete(thing_id)
-        except ServiceFailed as error:
-            if error.is_missing:
-                return
-            if not error.retryable or time.monotonic() >= give_up:
-                raise
-            LOG.info("Asking again: %s", error)
-            continue
-        yield cloud.until_gone(things, thing_id)
-        return
+    yield from removal.remove(
+        things,
+        delete,
+        thing_id,
+        patience=cloud.patience,
+        busy=None if is_idle else cloud.busy_patience(things),
+    )
 
 
 def clean_up(
@@ -105,13 +83,18 @@ def clean_up(
 
     :param things: of its kind
     :param store: where it is made and found
-    :raises LeftBehind: naming it, when it could not be deleted
+    :raises LeftBehind: naming it, or what it is called, when it could not be deleted
     """
-    made = find(notes, note_name, store)
-    if made is not None:
-        try:
-            yield from remove(cloud, things, store.delete, made["id"])
-        except exception.KarborException as error:
-            raise LeftBehind(what=things.kind, id=made["id"], reason=error) from error
-        LOG.info("Deleted temporary %s %s.", things.kind, made["id"])
+    note = notes.find(note_name)
+    if note is None:
+        return
+    name = mark_of(note.token)
+    try:
+        made = store.named(name)
+        if made is not None:
+            name = made["id"]
+            yield from remove(cloud, things, store.delete, name)
+            LOG.info("Deleted temporary %s %s.", things.kind, name)
+    except exception.KarborException as error:
+        raise removal.LeftBehind(what=things.kind, id=name, reason=error) from error
     notes.forget(note_name)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Cinder's volumes: their data into the bank, and back, by way of Glance."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from karbor.common import constants
@@ -14,6 +15,9 @@ from karbor.services.protection.protection_plugins.image.verify import (
 from karbor.services.protection.protection_plugins.section import (
     CopyOperation,
     DeleteOperation,
+)
+from karbor.services.protection.protection_plugins.volume.glance_copy.leftovers import (
+    clean_up_all,
 )
 from karbor.services.protection.protection_plugins.volume.glance_copy.protect import (
     ProtectOperation,
@@ -59,7 +63,7 @@ class VolumeGlanceProtectionPlugin(DescribedPlugin[GlanceCopySettings]):
         return CopyOperation(_NAME, load_data, check_objects)
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(_NAME)
+        return DeleteOperation(_NAME, functools.partial(clean_up_all, self.settings))
 
     @classmethod
     def get_saved_info(

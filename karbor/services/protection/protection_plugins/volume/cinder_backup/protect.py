@@ -138,13 +138,7 @@ class ProtectOperation(Operation):
     ) -> Waits:
         section = checkpoint.get_resource_bank_section(resource.id)
         cloud = self._settings.cloud(context)
-        snapshot = TemporarySnapshot(cloud, protect_notes(section))
-        try:
-            yield from take_back(cloud, BACKUP, section, resource.id)
-        except temporary.LeftBehind as error:
-            yield from snapshot.clean_up()
-            raise error
-        yield from snapshot.clean_up()
+        yield from take_back(cloud, BACKUP, section, resource.id)
         section.delete_all()
 
 

@@ -25,6 +25,12 @@ from karbor.services.protection.protection_plugins.volume import temporary
 from karbor.services.protection.protection_plugins.volume.description import (
     VolumeDescription,
 )
+from karbor.services.protection.protection_plugins.volume.glance_copy.leftovers import (
+    IMAGE,
+    VOLUME,
+    clean_up_protection,
+    clean_up_volume,
+)
 from karbor.services.protection.protection_plugins.volume.glance_copy.saved import (
     SavedVolume,
 )
@@ -42,8 +48,6 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 LOG = logging.getLogger(__name__)
-
-_VOLUME, _IMAGE = "volume", "image"
 
 
 class ImageNotMade(exception.KarborException):
@@ -129,10 +133,9 @@ class ProtectOperation(Operation):
         **kwargs: Any,
     ) -> Waits:
         section = checkpoint.get_resource_bank_section(resource.id)
-        copying = _Copying(
-            cloud=self._settings.cloud(context), section=section, resource=resource
+        yield from clean_up_protection(
+            self._settings.cloud(context), protect_notes(section)
         )
-        yield from copying.clean_up()
         saved = SavedVolume.find(section)
         if saved is not None and saved.data is None:
             section.delete_all()
@@ -147,7 +150,7 @@ class _Copying:
         cloud: VolumeCloud,
         section: "BankSection",
         resource: Resource,
-        progress: Any = None,
+        progress: Any,
     ) -> None:
         self._cloud = cloud
         self._volumes = cloud.volumes
@@ -173,46 +176,25 @@ class _Copying:
             )
         elif self._progress is not None:
             self._progress.advance(saved.described.bytes)
-        yield from self.clean_up()
-
-    def clean_up(self) -> Waits:
-        """Delete what is temporary, in the order in which it depends on another.
-
-        :raises LeftBehind: naming all that could not be deleted
-        """
-        left: list[temporary.LeftBehind] = []
-        for step in (
-            lambda: self._clean(_IMAGE, self._image_things, self._images),
-            lambda: self._clean(_VOLUME, self._volumes, self._volumes),
-            self._snapshot.clean_up,
-        ):
-            try:
-                yield from step()
-            except temporary.LeftBehind as error:
-                left.append(error)
-        if left:
-            raise temporary.LeftBehind(". ".join(str(error) for error in left))
-
-    def _clean(self, name: str, things: Any, store: temporary.Named) -> Waits:
-        yield from temporary.clean_up(self._cloud, self._notes, name, things, store)
+        yield from clean_up_protection(self._cloud, self._notes)
 
     def _image(self, saved: SavedVolume) -> Generator[Until, Any, dict[str, Any]]:
         """The image that has all data, when nothing else temporary is left."""
-        image = temporary.find(self._notes, _IMAGE, self._images)
+        image = temporary.find(self._notes, IMAGE, self._images)
         if image is None or image["status"] != "active":
             volume_id = yield from self._volume(saved)
             image = yield from self._upload(saved, volume_id)
-        yield from self._clean(_VOLUME, self._volumes, self._volumes)
+        yield from clean_up_volume(self._cloud, self._notes)
         yield from self._snapshot.clean_up()
         return image
 
     def _volume(self, saved: SavedVolume) -> Generator[Until, Any, str]:
-        made = temporary.find(self._notes, _VOLUME, self._volumes)
+        made = temporary.find(self._notes, VOLUME, self._volumes)
         if made is None:
             snapshot = self._snapshot.get(self._resource)
             made = temporary.find_or_make(
                 self._notes,
-                _VOLUME,
+                VOLUME,
                 self._volumes,
                 lambda name: self._volumes.create(
                     saved.described.size,
@@ -233,7 +215,7 @@ class _Copying:
     ) -> Generator[Until, Any, dict[str, Any]]:
         made = temporary.find_or_make(
             self._notes,
-            _IMAGE,
+            IMAGE,
             self._images,
             lambda name: {"id": self._volumes.upload(volume_id, name)},
         )

@@ -11,13 +11,17 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.image.making import ImageMaking
 from karbor.services.protection.protection_plugins.image.saved_image import SavedImage
 from karbor.services.protection.protection_plugins.image.settings import ON_THE_WAY
 from karbor.services.protection.protection_plugins.records import report
 from karbor.services.protection.protection_plugins.resumable import Notes, restore_notes
-from karbor.services.protection.protection_plugins.volume import temporary
+from karbor.services.protection.protection_plugins.volume.glance_copy.leftovers import (
+    IMAGE,
+    remove_image,
+)
 from karbor.services.protection.protection_plugins.volume.glance_copy.saved import (
     SavedVolume,
     load_data,
@@ -33,8 +37,6 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 LOG = logging.getLogger(__name__)
-
-_IMAGE = "image"
 
 
 class RestoreOperation(Operation):
@@ -105,8 +107,10 @@ class RestoreOperation(Operation):
         notes = restore_notes(section, kwargs.get("restore"))
         making = VolumeMaking(cloud, notes, parameters)
         # Some back ends keep an image as long as there is a volume of it.
-        yield from making.revert(saved.described, resource, kwargs)
-        yield from _remove_image(cloud, notes)
+        yield from removal.each(
+            lambda: making.revert(saved.described, resource, kwargs),
+            lambda: remove_image(cloud, notes),
+        )
 
 
 class _Restoration:
@@ -141,8 +145,8 @@ class _Restoration:
             progress.advance(data.size)
         volume_id, remark = yield from self._making.run(saved.described, source)
         try:
-            yield from _remove_image(self._cloud, self._notes)
-        except temporary.LeftBehind as error:
+            yield from remove_image(self._cloud, self._notes)
+        except removal.LeftBehind as error:
             LOG.warning("Volume %s was restored. %s", volume_id, error)
             remark = f"{remark} {error}".strip()
         return volume_id, remark
@@ -157,29 +161,8 @@ class _Restoration:
             ),
             section=self._section,
             notes=self._notes,
-            note_name=_IMAGE,
+            note_name=IMAGE,
             progress=progress,
         )
         note, _image = yield from making.run(data, f"karbor-{data.image_id}")
         return note.token
-
-
-def _remove_image(cloud: VolumeCloud, notes: Notes) -> Waits:
-    """Delete the image, whose id is its note's token, when it is still there.
-
-    :raises LeftBehind: when it could not be deleted
-    """
-    note = notes.find(_IMAGE)
-    if note is None:
-        return
-    images = cloud.images
-    things = cloud.image_things(images)
-    try:
-        yield from temporary.remove(
-            cloud, things, images.delete, note.token, is_idle=True
-        )
-    except exception.KarborException as error:
-        raise temporary.LeftBehind(
-            what=things.kind, id=note.token, reason=error
-        ) from error
-    notes.forget(_IMAGE)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verifying and deleting what Cinder keeps of a volume, and reverting its making."""
 
+import functools
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from karbor import exception
 from karbor.common import constants
@@ -10,10 +11,17 @@ from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import protect_notes
+from karbor.services.protection.protection_plugins.resumable import (
+    noted_restores,
+    protect_notes,
+)
 from karbor.services.protection.protection_plugins.volume import temporary
+from karbor.services.protection.protection_plugins.volume.description import (
+    VolumeDescription,
+)
 from karbor.services.protection.protection_plugins.volume.kept.keeping import (
     BACKUP,
     MARK,
@@ -21,11 +29,18 @@ from karbor.services.protection.protection_plugins.volume.kept.keeping import (
     Marked,
     SavedVolume,
 )
+from karbor.services.protection.protection_plugins.volume.making import VolumeMaking
 from karbor.services.protection.protection_plugins.volume.settings import (
     VolumeCloud,
     VolumeSettings,
 )
+from karbor.services.protection.protection_plugins.volume.snapshotting import (
+    TemporarySnapshot,
+)
 from karbor.services.protection.waiting.until import Until, Waits
+
+if TYPE_CHECKING:
+    from karbor.services.protection.bank_plugin import BankSection
 
 
 class NotKept(exception.KarborException):
@@ -87,23 +102,60 @@ def kept_thing(
 
 
 def take_back(
-    cloud: VolumeCloud, keeping: Keeping, section: Any, volume_id: str
+    cloud: VolumeCloud, keeping: Keeping, section: "BankSection", volume_id: str
 ) -> Waits:
     """Delete what a failed protection made: nobody restores from its checkpoint.
 
-    :raises LeftBehind: when it could not be deleted
+    :raises LeftBehind: naming all that could not be deleted
     """
-    things = keeping.things(cloud)
-    notes = protect_notes(section)
-    yield from temporary.clean_up(cloud, notes, MARK, things, Marked(things, volume_id))
+    yield from removal.each(
+        lambda: _remove_kept(cloud, keeping, section),
+        lambda: _clean_up_protection(cloud, keeping, section, volume_id),
+    )
+
+
+def _remove_kept(cloud: VolumeCloud, keeping: Keeping, section: "BankSection") -> Waits:
     saved = SavedVolume.find(section, keeping)
-    if saved is not None and saved.kept_id is not None:
-        try:
-            yield from temporary.remove(cloud, things, things.delete, saved.kept_id)
-        except exception.KarborException as error:
-            raise temporary.LeftBehind(
-                what=things.kind, id=saved.kept_id, reason=error
-            ) from error
+    if saved is None or saved.kept_id is None:
+        return
+    things = keeping.things(cloud)
+    try:
+        yield from temporary.remove(cloud, things, things.delete, saved.kept_id)
+    except exception.KarborException as error:
+        raise removal.LeftBehind(
+            what=things.kind, id=saved.kept_id, reason=error
+        ) from error
+
+
+def _clean_up_protection(
+    cloud: VolumeCloud, keeping: Keeping, section: "BankSection", volume_id: str
+) -> Waits:
+    """Delete what is only noted: what was to be kept, and what it was made of."""
+    things, notes = keeping.things(cloud), protect_notes(section)
+    yield from removal.each(
+        lambda: temporary.clean_up(
+            cloud, notes, MARK, things, Marked(things, volume_id)
+        ),
+        TemporarySnapshot(cloud, notes).clean_up,
+    )
+
+
+def _clean_up_all(
+    cloud: VolumeCloud, keeping: Keeping, section: "BankSection", volume_id: str
+) -> Waits:
+    """Delete what operations left that were cut off; a volume before its source.
+
+    A volume that one had restored completely is kept.
+    """
+    saved = SavedVolume.find(section, keeping)
+    described = saved.described if saved else VolumeDescription(volume_id, {})
+    yield from removal.each(
+        *(
+            functools.partial(VolumeMaking(cloud, notes, {}).settle, described)
+            for notes in noted_restores(section)
+        ),
+        lambda: _clean_up_protection(cloud, keeping, section, volume_id),
+    )
 
 
 class VerifyOperation(Operation):
@@ -134,11 +186,27 @@ class VerifyOperation(Operation):
 
 
 class DeleteOperation(Operation):
-    """Deletes what Cinder keeps, then what the bank does."""
+    """Deletes what Cinder keeps, then what the bank does.
+
+    That others build on it is found before any resource's data is deleted.
+    """
 
     def __init__(self, settings: VolumeSettings, keeping: Keeping) -> None:
         self._settings = settings
         self._keeping = keeping
+
+    def on_prepare_begin(
+        self,
+        checkpoint: Any,
+        resource: Resource,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> None:
+        section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
+        with failing(exception.DeleteResourceFailed, self._keeping.title, resource):
+            cloud = self._settings.cloud(context)
+            _check_dependents(cloud, self._keeping, section)
 
     def on_main(
         self,
@@ -151,32 +219,31 @@ class DeleteOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         with failing(exception.DeleteResourceFailed, self._keeping.title, resource):
             cloud = self._settings.cloud(context)
-            things = self._keeping.things(cloud)
-            # A protection that was cut off may have left one that is only noted.
-            yield from temporary.clean_up(
-                cloud,
-                protect_notes(section),
-                MARK,
-                things,
-                Marked(things, resource.id),
-            )
-            saved = SavedVolume.find(section, self._keeping)
-            if saved is not None and saved.kept_id is not None:
-                kept = things.get(saved.kept_id)
-                if kept is not None and kept.get("has_dependent_backups"):
-                    raise _dependents(cloud, kept)
-                yield from temporary.remove(cloud, things, things.delete, saved.kept_id)
+            _check_dependents(cloud, self._keeping, section)
+            yield from _clean_up_all(cloud, self._keeping, section, resource.id)
+            yield from _remove_kept(cloud, self._keeping, section)
             section.delete_all()
 
 
-def _dependents(cloud: VolumeCloud, backup: dict[str, Any]) -> NotKept:
-    """The error for a backup that Cinder keeps for the sake of later ones."""
+def _check_dependents(
+    cloud: VolumeCloud, keeping: Keeping, section: "BankSection"
+) -> None:
+    """Refuse to delete what others build on.
+
+    :raises NotKept: for a backup that Cinder keeps for the sake of later ones
+    """
+    saved = SavedVolume.find(section, keeping)
+    if saved is None or saved.kept_id is None:
+        return
+    backup = keeping.things(cloud).get(saved.kept_id)
+    if backup is None or not backup.get("has_dependent_backups"):
+        return
     later = sorted(
         (other["created_at"], other["id"])
         for other in cloud.backups.list(volume_id=backup["volume_id"])
         if other["is_incremental"] and other["created_at"] > backup["created_at"]
     )
-    return NotKept(
+    raise NotKept(
         what=BACKUP.title,
         id=backup["id"],
         reason=_(

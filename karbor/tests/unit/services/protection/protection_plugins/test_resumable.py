@@ -5,7 +5,14 @@ import pytest
 
 from karbor import exception
 from karbor.services.protection.bank.sections import Bank
-from karbor.services.protection.protection_plugins.resumable import Notes
+from karbor.services.protection.protection_plugins.resumable import (
+    Notes,
+    delete_notes,
+    has_notes,
+    noted_restores,
+    protect_notes,
+    restore_notes,
+)
 from karbor.tests.fakes.bank import MemoryBankPlugin
 
 
@@ -64,3 +71,20 @@ def test_a_note_that_cannot_be_forgotten_is_an_error(section):
     plugin.delete_object = refuse
     with pytest.raises(exception.BankDeleteObjectFailed):
         notes.forget("image")
+
+
+def test_restores_that_were_cut_off_are_found_by_what_they_noted(section):
+    assert not has_notes(section)
+    for notes in (protect_notes(section), delete_notes(section)):
+        notes.take("thing")
+    assert has_notes(section)
+    assert noted_restores(section) == []
+    tokens = {Notes(section, name).take("volume").token for name in ("r-1", "r-2")}
+    found = noted_restores(section)
+    assert {notes.find("volume").token for notes in found} == tokens
+
+
+def test_without_a_record_a_restore_has_notes_of_its_own(section):
+    assert restore_notes(section, None).take("volume") == noted_restores(section)[
+        0
+    ].find("volume")

@@ -269,3 +269,44 @@ def test_a_checkpoint_of_karbor_1_is_restored_and_deleted(house):
     assert house.cinder.data[made["id"]] == house.data
     house.delete()
     assert house.cinder.things["backups"] == {}
+
+
+def test_killed_at_any_wait_and_deleted_it_leaves_nothing(house, before):
+    for waits in range(MANY_WAITS):
+        house.checkpoint = house.new_checkpoint()
+        house.protect("on_prepare_finish")
+        was_cut = house.cut("protect", "on_main", waits)
+        house.delete()
+        assert house.cinder.listing() == before
+        if not was_cut:
+            return
+    pytest.fail("the hook has no end")
+
+
+def test_a_restore_that_was_killed_is_cleaned_up_with_its_checkpoint(house, before):
+    house.protect()
+    assert house.cut("restore", "on_main", 0)
+    house.delete()
+    assert house.cinder.listing() == before
+
+
+def test_all_that_a_revert_could_not_delete_is_named(house):
+    house.conf.set_override("retries", 0, "cinder_client")
+    house.protect("on_prepare_finish")
+    house.cut("protect", "on_main", 0)
+    house.cinder.failing["GET backups"] = [503]
+    house.cinder.failing["GET snapshots"] = [503]
+    with pytest.raises(exception.KarborException) as caught:
+        house.protect("on_revert")
+    for text in ("volume backup karbor-", "volume snapshot karbor-"):
+        assert text in str(caught.value)
+
+
+def test_what_builds_on_a_backup_is_found_before_anything_is_deleted(house):
+    house.protect()
+    first = house.checkpoint
+    house.checkpoint = house.new_checkpoint()
+    house.protect(backup_mode="incremental")
+    house.checkpoint = first
+    with pytest.raises(exception.DeleteResourceFailed, match="build on it"):
+        house.call("delete", ["on_prepare_begin"], {}, operation_log=None)

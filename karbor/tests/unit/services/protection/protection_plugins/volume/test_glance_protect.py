@@ -250,3 +250,55 @@ def test_killed_and_reverted_at_any_wait_it_leaves_nothing(house, before):
         if not was_cut:
             return
     pytest.fail("the hook has no end")
+
+
+def test_killed_at_any_wait_and_deleted_it_leaves_nothing(house, before):
+    for waits in range(MANY_WAITS):
+        house.checkpoint = house.new_checkpoint()
+        house.protect("on_prepare_finish")
+        was_cut = house.cut("protect", "on_main", waits)
+        house.delete()
+        assert house.cinder.listing() == before
+        assert house.section.list_objects() == []
+        if not was_cut:
+            return
+    pytest.fail("the hook has no end")
+
+
+def test_what_cannot_be_deleted_keeps_the_checkpoint_until_it_can(house, before):
+    house.protect("on_prepare_finish")
+    house.cinder.breaks.add("deletions")
+    with pytest.raises(exception.DeleteResourceFailed, match="left behind"):
+        house.delete()
+    house.cinder.breaks.clear()
+    (snapshot,) = house.cinder.things["snapshots"].values()
+    snapshot["status"] = "available"
+    house.delete()
+    assert house.cinder.listing() == before
+
+
+def test_deleting_what_is_whole_asks_neither_cinder_nor_glance(house):
+    house.protect()
+
+    def asked():
+        calls = [house.cinder.calls("GET", one) for one in ("volumes", "snapshots")]
+        return [len(each) for each in (*calls, house.images.requests)]
+
+    before = asked()
+    house.delete()
+    assert asked() == before
+
+
+def test_a_revert_goes_on_when_glance_does_not_answer(house, before):
+    house.conf.set_override("retries", 0, "glance_client")
+    house.protect("on_prepare_finish")
+    house.cut("protect", "on_main", 2)
+    (image,) = house.images.images.values()
+    house.images.failing["GET"] = [503]
+    with pytest.raises(exception.KarborException) as caught:
+        house.protect("on_revert")
+    assert image["name"] in str(caught.value)
+    assert "made to fail" in str(caught.value)
+    assert house.cinder.listing() - before == {("images", image["id"], image["name"])}
+    house.protect("on_revert")
+    assert house.cinder.listing() == before

@@ -205,3 +205,18 @@ def test_a_checkpoint_of_karbor_1_is_restored(house):
     assert made["bootable"] == "true", "as Cinder made it: nothing else is known"
     house.delete()
     assert house.section.list_objects() == []
+
+
+def test_killed_at_any_wait_and_deleted_nothing_half_made_is_left(new_house):
+    for waits in range(MANY_WAITS):
+        house = new_house(VolumeGlanceProtectionPlugin)
+        before = house.cinder.listing()
+        house.protect()
+        was_cut = house.cut("restore", "on_main", waits)
+        house.delete()
+        left = house.cinder.listing() - before
+        assert {name for _kind, _id, name in left} <= {"data"}, "which is whole"
+        if not was_cut:
+            assert len(left) == 1
+            return
+    pytest.fail("the hook has no end")
