@@ -169,7 +169,11 @@ class ComputeServer(JsonService):
     def put_servers(
         self, rest: list[str], query: dict[str, str], body: Any
     ) -> tuple[int, Any]:
-        server_id, _attachments, volume_id = rest
+        server_id, what, volume_id = rest
+        if what == "metadata":
+            self._check_lock(server_id)
+            self.servers[server_id]["metadata"].update(body["meta"])
+            return 200, body
         for one in self.attached[server_id]:
             if one["volumeId"] == volume_id:
                 one.update(body["volumeAttachment"])
@@ -181,9 +185,9 @@ class ComputeServer(JsonService):
         if rest[0] not in self.servers:
             raise NotFound(f"Instance {rest[0]}")
         if rest[1:2] == ["metadata"]:
-            if self.servers[rest[0]]["locked"]:
-                raise Refused(409, f"Instance {rest[0]} is locked")
-            del self.servers[rest[0]]["metadata"][rest[2]]
+            self._check_lock(rest[0])
+            if self.servers[rest[0]]["metadata"].pop(rest[2], None) is None:
+                raise NotFound(f"Metadata item {rest[2]}")
             return 204, None
         if "delete" in self.breaks:
             raise Refused(409, "it is locked")
@@ -228,6 +232,7 @@ class ComputeServer(JsonService):
             self.acted.append(action)
             self.begin(server_id, "deleting", "DELETED")
             return 202, None
+        self._check_lock(server_id)
         needed, task, status = _ACTIONS[action]
         if server["status"] != needed or server[_TASK]:
             raise Refused(
@@ -238,6 +243,10 @@ class ComputeServer(JsonService):
             server_id, task, server["status"] if action in self.breaks else status
         )
         return 202, None
+
+    def _check_lock(self, server_id: str) -> None:
+        if self.servers[server_id]["locked"]:
+            raise Refused(409, f"Instance {server_id} is locked")
 
     def _show(self, server_id: str) -> dict[str, Any]:
         shown = copy.deepcopy(self.servers[server_id])

@@ -14,6 +14,9 @@ from karbor.services.protection.protection_plugins.server.settings import Cloud
 #: The key in the metadata of a server that is being restored, with a token.
 MADE_BY = "karbor_restore"
 
+#: The key in that of a server that is kept still, with the id of the checkpoint.
+QUIESCED_FOR = "karbor_quiesced"
+
 #: What is kept, and how Nova calls it. It tells user data and the root device to
 #: administrators only, unless its policy says otherwise.
 _FIELDS = {
@@ -74,7 +77,9 @@ def describe(cloud: Cloud, server: Mapping[str, Any]) -> SavedServer:
     image_id = image_id_of(dict(server))
     fields = {name: server[key] for name, key in _FIELDS.items() if key in server}
     fields["metadata"] = {
-        key: value for key, value in fields["metadata"].items() if key != MADE_BY
+        key: value
+        for key, value in fields["metadata"].items()
+        if key not in (MADE_BY, QUIESCED_FOR)
     }
     groups = server.get("server_groups") or ()
     return SavedServer(

@@ -7,11 +7,12 @@ from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.described import DescribedPlugin
-from karbor.services.protection.protection_plugins.section import (
-    CopyOperation,
-    DeleteOperation,
+from karbor.services.protection.protection_plugins.section import CopyOperation
+from karbor.services.protection.protection_plugins.server.delete import (
+    DeleteServerOperation,
 )
 from karbor.services.protection.protection_plugins.server.protect import (
+    NAME,
     ProtectOperation,
 )
 from karbor.services.protection.protection_plugins.server.restore import (
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 
-_NAME = "Server Backup"
-
-
 class NovaProtectionPlugin(DescribedPlugin[ServerSettings]):
     """``OS::Nova::Server``; configured in ``[nova_backup_protection_plugin]``."""
 
@@ -54,10 +52,10 @@ class NovaProtectionPlugin(DescribedPlugin[ServerSettings]):
         return VerifyOperation(self.settings)
 
     def get_copy_operation(self, resource: Resource) -> Operation:
-        return CopyOperation(_NAME, SavedServer.load)
+        return CopyOperation(NAME, SavedServer.load)
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(_NAME)
+        return DeleteServerOperation(self.settings)
 
     @classmethod
     def get_saved_info(

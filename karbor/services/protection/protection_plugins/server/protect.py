@@ -11,12 +11,12 @@ from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
-from karbor.services.protection.protection_plugins.resumable import protect_notes
 from karbor.services.protection.protection_plugins.server.description import describe
 from karbor.services.protection.protection_plugins.server.quiesce import (
     PASSING,
     WAYS,
     Quiesce,
+    quiesce_of,
 )
 from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,
@@ -26,6 +26,8 @@ from karbor.services.protection.protection_plugins.server.settings import (
     ServerSettings,
 )
 from karbor.services.protection.waiting.until import Until, Waits
+
+NAME = "Server Backup"
 
 #: What a server can be protected in. One in ERROR too: what it has on its volumes is
 #: all the more wanted.
@@ -58,6 +60,7 @@ class ProtectOperation(Operation):
 
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
+        self._quiesce: Quiesce | None = None
 
     def on_prepare_begin(
         self,
@@ -70,14 +73,13 @@ class ProtectOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         with _failing(resource):
             cloud = self._settings.cloud(context)
-            quiesce = Quiesce(cloud, resource.id, protect_notes(section))
+            quiesce = self._quiesce_of(checkpoint, resource)
             server = yield from _settled(cloud, resource)
             # In a second run it may be paused, and it was not when it was described.
             if not quiesce.has_begun or SavedServer.find(section) is None:
                 describe(cloud, server).save(section)
             way = WAYS.get(parameters.get("quiesce") or "none")
-            if way is not None:
-                yield from quiesce.begin(way, server)
+            yield from quiesce.begin(cloud, way, server)
 
     def on_prepare_finish(
         self,
@@ -87,12 +89,9 @@ class ProtectOperation(Operation):
         parameters: dict[str, Any],
         **kwargs: Any,
     ) -> Waits:
-        section = checkpoint.get_resource_bank_section(resource.id)
         with _failing(resource):
             cloud = self._settings.cloud(context)
-            is_there = yield from Quiesce(
-                cloud, resource.id, protect_notes(section)
-            ).end()
+            is_there = yield from self._quiesce_of(checkpoint, resource).end(cloud)
             if not is_there:
                 raise _missing(
                     resource, _("it was deleted while its volumes were snapshotted")
@@ -117,10 +116,15 @@ class ProtectOperation(Operation):
         parameters: dict[str, Any],
         **kwargs: Any,
     ) -> Waits:
-        section = checkpoint.get_resource_bank_section(resource.id)
-        notes = protect_notes(section)
         with _failing(resource):
-            yield from Quiesce(self._settings.cloud(context), resource.id, notes).end()
+            cloud = self._settings.cloud(context)
+            yield from self._quiesce_of(checkpoint, resource).end(cloud)
+
+    def _quiesce_of(self, checkpoint: Any, resource: Resource) -> Quiesce:
+        """One for all hooks, as it knows what they did."""
+        if self._quiesce is None:
+            self._quiesce = quiesce_of(checkpoint, resource)
+        return self._quiesce
 
 
 def _settled(cloud: Cloud, resource: Resource) -> Generator[Until, Any, dict[str, Any]]:
@@ -159,4 +163,4 @@ def _missing(resource: Resource, reason: str) -> exception.ProtectableResourceNo
 
 
 def _failing(resource: Resource) -> AbstractContextManager[None]:
-    return failing(exception.CreateResourceFailed, "Server Backup", resource)
+    return failing(exception.CreateResourceFailed, NAME, resource)

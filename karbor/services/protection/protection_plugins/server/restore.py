@@ -29,6 +29,7 @@ from karbor.services.protection.protection_plugins.server.interfaces import (
     Interfaces,
     port_name,
 )
+from karbor.services.protection.protection_plugins.server.protect import NAME
 from karbor.services.protection.protection_plugins.server.removal import (
     Removal,
     find_made,
@@ -74,9 +75,7 @@ class RestoreOperation(Operation):
         new_resources = kwargs["new_resources"]
         report(record, resource, constants.RESOURCE_STATUS_RESTORING)
         section = checkpoint.get_resource_bank_section(resource.id)
-        with failing(
-            exception.RestoreResourceFailed, "Server Backup", resource, record
-        ):
+        with failing(exception.RestoreResourceFailed, NAME, resource, record):
             restoration = _Restoration(
                 cloud=self._settings.cloud(context),
                 section=section,

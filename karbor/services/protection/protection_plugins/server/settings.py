@@ -2,6 +2,7 @@
 """What the operations on servers are configured with."""
 
 import dataclasses
+import time
 from collections.abc import Collection
 
 from oslo_config import cfg
@@ -104,6 +105,16 @@ class Cloud:
         """The caller's project."""
         return str(self._context.project_id)
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller is an administrator."""
+        return bool(self._context.is_admin)
+
+    @property
+    def status_timeout(self) -> float:
+        """Seconds to wait for a server."""
+        return self._settings.status_timeout
+
     def volumes(self) -> Volumes:
         """The volumes that the caller sees."""
         client = ClientFactory.create_client(
@@ -131,6 +142,25 @@ class Cloud:
             server_id,
             judge,
             goal=" or ".join(f"'{goal}'" for goal in goals),
+        )
+
+    def until_rest(self, server_id: str, *, delay: float = 0.0) -> Until:
+        """The wait for nothing to go on with a server, or for it to be gone.
+
+        :param delay: seconds that it lasts at least, up to ``poll_interval``
+        """
+        begin = time.monotonic() + min(delay, self._settings.poll_interval)
+
+        def judge(status: str | None, thing: Thing | None) -> Verdict:
+            if thing is not None and thing.get("OS-EXT-STS:task_state"):
+                return Verdict.NOT_YET
+            return Verdict.READY if time.monotonic() >= begin else Verdict.NOT_YET
+
+        return self._settings.patience.until(
+            ServerThings(self.compute, self._context),
+            server_id,
+            judge,
+            goal=_("at rest"),
         )
 
     def until_deleted(self, server_id: str) -> Until:

@@ -14,6 +14,7 @@ from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
 from karbor.services.protection.protection_plugins.server.choices import Choices
+from karbor.services.protection.protection_plugins.server.protect import NAME
 from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,
 )
@@ -44,7 +45,7 @@ class VerifyOperation(Operation):
         record = kwargs.get("verify")
         report(record, resource, constants.RESOURCE_STATUS_VERIFYING)
         section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
-        with failing(exception.VerifyResourceFailed, "Server Backup", resource, record):
+        with failing(exception.VerifyResourceFailed, NAME, resource, record):
             saved = SavedServer.load(section.uncached)
             lacking = sorted(_lacking(checkpoint.resource_graph, saved))
             if lacking:

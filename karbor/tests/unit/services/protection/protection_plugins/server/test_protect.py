@@ -6,6 +6,10 @@ import logging
 import pytest
 
 from karbor import exception
+from karbor.services.protection.bank.sections import BankSection
+from karbor.services.protection.protection_plugins.server.description import (
+    QUIESCED_FOR,
+)
 from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,
 )
@@ -260,3 +264,147 @@ class TestQuiesce(ServerTests):
         cloud.server["status"] = status
         with pytest.raises(exception.CreateResourceFailed, match="quiesce=none"):
             call("protect", new_checkpoint())
+
+    def test_a_locked_one_is_not_paused_and_told_what_to_do(
+        self, call, new_checkpoint, cloud, way
+    ):
+        cloud.server["locked"] = True
+        with pytest.raises(exception.CreateResourceFailed, match="quiesce=none") as one:
+            call("protect", new_checkpoint())
+        assert "is locked" in str(one.value)
+        assert cloud.server["metadata"] == {"role": "web"}
+
+    @pytest.mark.parametrize("hook", ["on_prepare_finish", "on_revert"])
+    def test_a_bank_that_is_away_meanwhile_lets_it_run_again(
+        self, call, new_checkpoint, cloud, way, bank, monkeypatch, hook
+    ):
+        begin = cloud.nova.begin
+
+        def begin_and_lose_the_bank(server_id, task, status):
+            begin(server_id, task, status)
+            for name in ("list_objects", "get_object", "delete_object"):
+                monkeypatch.setattr(BankSection, name, away)
+
+        def away(*args, **kwargs):
+            raise exception.BankListObjectsFailed(reason="503", prefix="x")
+
+        monkeypatch.setattr(cloud.nova, "begin", begin_and_lose_the_bank)
+        call("protect", new_checkpoint(), hooks=(*BEGIN, hook))
+        assert cloud.nova.acted == list(way[:2])
+        assert cloud.server["status"] == "ACTIVE"
+
+    @pytest.mark.parametrize("asked", ["POST servers", "GET servers"])
+    def test_a_nova_that_is_away_is_asked_again(
+        self, call, new_checkpoint, cloud, way, asked
+    ):
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint, hooks=BEGIN)
+        cloud.nova.failing[asked] += [503, 503]
+        call("protect", checkpoint, hooks=FINISH)
+        assert cloud.server["status"] == "ACTIVE"
+        assert QUIESCED_FOR not in cloud.server["metadata"]
+
+    def test_a_nova_that_stays_away_fails(
+        self, call, new_checkpoint, cloud, conf, plugin, way
+    ):
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint, hooks=BEGIN)
+        conf.set_override("status_timeout", 0.1, "nova_backup_protection_plugin")
+        plugin.__init__(conf)
+        cloud.nova.failing["POST servers"] += [503] * 1000
+        with pytest.raises(exception.CreateResourceFailed, match="503"):
+            call("protect", checkpoint, hooks=FINISH)
+
+    def test_what_is_kept_has_no_mark_of_it(
+        self, call, new_checkpoint, cloud, way, resource
+    ):
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint, hooks=BEGIN)
+        assert cloud.server["metadata"][QUIESCED_FOR] == checkpoint.id
+        second = new_checkpoint()
+        call("protect", second)
+        for one in (checkpoint, second):
+            saved = SavedServer.load(self.section(one, resource))
+            assert saved.fields["metadata"] == {"role": "web"}
+
+    def test_a_mark_that_nova_keeps_fails_nothing(
+        self, call, new_checkpoint, cloud, way, caplog
+    ):
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint, hooks=BEGIN)
+        cloud.nova.failing["DELETE servers"].append(403)
+        call("protect", checkpoint, hooks=FINISH)
+        assert cloud.server["status"] == "ACTIVE"
+        assert "still has 'karbor_quiesced'" in caplog.text
+
+
+class TestLeftStill(ServerTests):
+    """Whoever paused the server is not there any more to let it run."""
+
+    @pytest.fixture
+    def left(self, call, new_checkpoint):
+        """The checkpoint of a protection that was cut off."""
+        self.parameters["protect"] = {"quiesce": "pause"}
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint, hooks=BEGIN)
+        return checkpoint
+
+    @pytest.mark.parametrize("quiesce", ["none", "pause", "suspend"])
+    def test_the_next_protection_lets_it_run(
+        self, call, new_checkpoint, cloud, left, quiesce
+    ):
+        self.parameters["protect"] = {"quiesce": quiesce}
+        call("protect", new_checkpoint())
+        assert cloud.server["status"] == "ACTIVE"
+        assert cloud.server["metadata"] == {"role": "web"}
+        assert cloud.nova.acted == ["pause", "unpause"]
+
+    def test_two_at_once_let_it_run_when_both_are_done(
+        self, call, new_checkpoint, cloud, left
+    ):
+        second = new_checkpoint()
+        call("protect", second, hooks=BEGIN)
+        call("protect", left, hooks=FINISH)
+        assert cloud.server["status"] == "PAUSED"
+        call("protect", second, hooks=FINISH)
+        assert cloud.server["status"] == "ACTIVE"
+
+    def test_one_that_runs_again_just_now_is_paused_again(
+        self, call, new_checkpoint, cloud, left, monkeypatch
+    ):
+        """The other protection ends between the look and the mark."""
+        put = cloud.nova.put_servers
+
+        def put_late(rest, query, body):
+            if cloud.server["status"] == "PAUSED":
+                cloud.server["status"] = "ACTIVE"
+            return put(rest, query, body)
+
+        monkeypatch.setattr(cloud.nova, "put_servers", put_late)
+        second = new_checkpoint()
+        call("protect", second, hooks=BEGIN)
+        assert cloud.server["status"] == "PAUSED"
+        call("protect", second, hooks=FINISH)
+        assert cloud.server["status"] == "ACTIVE"
+
+    def test_deleting_its_checkpoint_lets_it_run(self, call, cloud, left):
+        call("delete", left)
+        assert cloud.server["status"] == "ACTIVE"
+        assert cloud.server["metadata"] == {"role": "web"}
+
+    def test_deleting_it_leaves_what_somebody_else_has_paused_since(
+        self, call, cloud, left
+    ):
+        del cloud.server["metadata"][QUIESCED_FOR]
+        call("delete", left)
+        assert cloud.server["status"] == "PAUSED"
+
+    def test_deleting_another_checkpoint_asks_nova_nothing(
+        self, call, new_checkpoint, cloud
+    ):
+        self.parameters["protect"] = {"quiesce": "pause"}
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint)
+        before = len(cloud.nova.calls("GET", "servers"))
+        call("delete", checkpoint)
+        assert len(cloud.nova.calls("GET", "servers")) == before
