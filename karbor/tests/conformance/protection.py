@@ -52,6 +52,7 @@ from karbor.services.protection.waiting.course import complete
 from karbor.services.protection.waiting.watcher import Watcher
 from karbor.tests.conformance.configuration import empty_configuration
 from karbor.tests.fakes.bank import MemoryBankPlugin
+from karbor.tests.fakes.cutting import cut
 
 SCHEMAS = (
     "get_options_schema",
@@ -169,6 +170,20 @@ class ProtectionConformance:
                     )
 
         return call
+
+    @pytest.fixture
+    def cut_off(self, plugin, resource, context, watcher):
+        """Stops a hook of an operation at one of its waits; False when it ended."""
+
+        def cut_off(operation, checkpoint, hook, waits=0, **kwargs):
+            made = getattr(plugin, f"get_{operation}_operation")(resource)
+            kwargs.setdefault("progress", ResourceProgress(OperationProgress()))
+            hook = functools.partial(
+                getattr(made, hook), checkpoint, resource, context, {}, **kwargs
+            )
+            return cut(hook, watcher, waits)
+
+        return cut_off
 
     @pytest.fixture
     def protected(self, call, new_checkpoint):

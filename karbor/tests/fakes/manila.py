@@ -109,6 +109,8 @@ class ManilaServer(JsonService):
         if path[1:2] == ["metadata"]:
             del share["metadata"][path[2]]
             return 200, None
+        if share["status"] not in ("available", "error", "inactive"):
+            raise Refused(403, f"the share is {share['status']}")
         share["status"] = "deleting"
         return 202, None
 

@@ -27,6 +27,7 @@ _BUSY = frozenset(
         "attaching",
         "backing-up",
         "creating",
+        "creating_from_snapshot",
         "deleting",
         "detaching",
         "downloading",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verifying and deleting the backup of a database."""
 
+import functools
 from collections.abc import Generator
 from typing import Any
 
@@ -10,10 +11,12 @@ from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.database.protect import (
     check_nothing_is_based_on,
     delete_backup,
 )
+from karbor.services.protection.protection_plugins.database.restore import settle
 from karbor.services.protection.protection_plugins.database.saved_database import (
     SavedDatabase,
 )
@@ -23,6 +26,7 @@ from karbor.services.protection.protection_plugins.database.settings import (
 )
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.resumable import noted_restores
 from karbor.services.protection.waiting.until import Until
 
 
@@ -64,7 +68,7 @@ class VerifyOperation(Operation):
 
 
 class DeleteOperation(Operation):
-    """Deletes the backup, then what the bank keeps of the database.
+    """Deletes the backup, what restores left half made, then what the bank keeps.
 
     That others are based on it is found before any resource's data is deleted.
     """
@@ -97,7 +101,16 @@ class DeleteOperation(Operation):
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
         with failing(exception.DeleteResourceFailed, "Database Backup", resource):
-            yield from delete_backup(self._settings.trove(context), section, resource)
+            trove = self._settings.trove(context)
+            saved = SavedDatabase.find(section)
+            name = saved.name if saved is not None else None
+            yield from removal.each(
+                *(
+                    functools.partial(settle, trove, notes, name)
+                    for notes in noted_restores(section)
+                ),
+                lambda: delete_backup(trove, section, resource),
+            )
             section.delete_all()
 
 

@@ -25,6 +25,7 @@ from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
 from karbor.services.protection.protection_plugins.resumable import (
     Note,
+    Notes,
     mark_of,
     restore_notes,
 )
@@ -114,17 +115,32 @@ class RestoreOperation(Operation):
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
         notes = restore_notes(section, kwargs.get("restore"))
-        note = notes.find(_NOTE)
-        if note is None:
+        saved = SavedDatabase.find(section)
+        if saved is None:
             return
-        trove = self._settings.trove(context)
-        if note.finished:
-            saved = SavedDatabase.load(section)
-            _name(trove, note, parameters.get("restore_name") or saved.name)
-        else:
-            yield from _delete(trove, note)
+        name = parameters.get("restore_name") or saved.name
+        is_whole = yield from settle(self._settings.trove(context), notes, name)
+        if not is_whole:
             kwargs.get("new_resources", {}).pop(resource.id, None)
-        notes.forget(_NOTE)
+
+
+def settle(trove: Trove, notes: Notes, name: str | None) -> Generator[Until, Any, bool]:
+    """Give the instance of a restore its name when it is whole, else delete it.
+
+    Nothing will run again.
+
+    :returns: whether it was whole, or there was none
+    :raises KarborException: when Trove refuses it, or it does not go
+    """
+    note = notes.find(_NOTE)
+    if note is None:
+        return True
+    if note.finished:
+        _name(trove, note, name)
+    else:
+        yield from _delete(trove, note)
+    notes.forget(_NOTE)
+    return note.finished
 
 
 def _name(trove: Trove, note: Note, name: str | None) -> None:

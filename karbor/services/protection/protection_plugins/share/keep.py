@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verifying and deleting the snapshot of a share."""
 
+import functools
 from collections.abc import Generator
 from typing import Any
 
@@ -10,9 +11,12 @@ from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.resumable import noted_restores
 from karbor.services.protection.protection_plugins.share.protect import delete_snapshot
+from karbor.services.protection.protection_plugins.share.restore import settle
 from karbor.services.protection.protection_plugins.share.saved_share import SavedShare
 from karbor.services.protection.protection_plugins.share.settings import ShareSettings
 from karbor.services.protection.waiting.until import Until
@@ -65,7 +69,7 @@ class VerifyOperation(Operation):
 
 
 class DeleteOperation(Operation):
-    """Deletes the snapshot, then what the bank keeps of the share."""
+    """Deletes the snapshot, what restores left half made, then what the bank keeps."""
 
     def __init__(self, settings: ShareSettings) -> None:
         self._settings = settings
@@ -81,5 +85,12 @@ class DeleteOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         with failing(exception.DeleteResourceFailed, "Share Snapshot", resource):
             manila = self._settings.manila(context)
-            yield from delete_snapshot(manila, section, resource)
+            # Some back ends keep a snapshot as long as there is a share of it.
+            yield from removal.each(
+                *(
+                    functools.partial(settle, manila, notes)
+                    for notes in noted_restores(section)
+                ),
+                lambda: delete_snapshot(manila, section, resource),
+            )
             section.delete_all()

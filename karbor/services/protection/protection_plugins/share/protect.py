@@ -132,15 +132,8 @@ def delete_snapshot(
     note = protect_notes(section).find(NOTE)
     if snapshot is None and note is not None:
         snapshot = find_snapshot(manila.snapshots, resource.id, note.token)
-    if snapshot is None:
-        return
-    if snapshot["status"] == "creating":
-        # Manila deletes none that it is still making; it may well fail to.
-        snapshot = yield manila.until_snapshot_settled(snapshot["id"])
-    if snapshot is not None and snapshot["status"] != "deleting":
-        manila.snapshots.delete(snapshot["id"])
     if snapshot is not None:
-        yield manila.until_snapshot_gone(snapshot["id"])
+        yield from manila.remove_snapshot(snapshot["id"])
 
 
 def _usable_share(

@@ -15,7 +15,7 @@ from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import restore_notes
+from karbor.services.protection.protection_plugins.resumable import Notes, restore_notes
 from karbor.services.protection.protection_plugins.share.saved_share import SavedShare
 from karbor.services.protection.protection_plugins.share.settings import (
     Manila,
@@ -99,18 +99,30 @@ class RestoreOperation(Operation):
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
         notes = restore_notes(section, kwargs.get("restore"))
-        note = notes.find(_NOTE)
-        if note is None:
-            return
-        if not note.finished:
-            manila = self._settings.manila(context)
-            share = manila.shares.with_metadata(_TOKEN_KEY, note.token)
-            if share is not None:
-                manila.shares.delete(share["id"])
-                yield manila.until_share_gone(share["id"])
-                LOG.info("Deleted share %s of a failed restore.", share["id"])
+        is_whole = yield from settle(self._settings.manila(context), notes)
+        if not is_whole:
             kwargs.get("new_resources", {}).pop(resource.id, None)
-        notes.forget(_NOTE)
+
+
+def settle(manila: Manila, notes: Notes) -> Generator[Until, Any, bool]:
+    """Keep the share of a restore when it is whole, else delete it.
+
+    Nothing will run again.
+
+    :returns: whether it was whole, or there was none
+    :raises KarborException: when Manila refuses it, or it does not go
+    """
+    note = notes.find(_NOTE)
+    if note is None:
+        return True
+    share = manila.shares.with_metadata(_TOKEN_KEY, note.token)
+    if share is not None and note.finished:
+        manila.shares.delete_metadata(share["id"], _TOKEN_KEY)
+    elif share is not None:
+        yield from manila.remove_share(share["id"])
+        LOG.info("Deleted share %s of a failed restore.", share["id"])
+    notes.forget(_NOTE)
+    return note.finished
 
 
 def _create(

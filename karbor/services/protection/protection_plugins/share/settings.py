@@ -7,16 +7,16 @@ from collections.abc import Collection
 from oslo_config import cfg
 
 from karbor.context import RequestContext
-from karbor.i18n import _
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients.manila_shares import (
     AccessRules,
     Shares,
     Snapshots,
 )
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.settings import WaitingSettings
 from karbor.services.protection.waiting.patience import Patience
-from karbor.services.protection.waiting.until import Thing, Until, Verdict
+from karbor.services.protection.waiting.until import Until, Waits
 
 OPTS: list[cfg.Opt] = [
     cfg.FloatOpt(
@@ -78,26 +78,32 @@ class Manila:
             self.snapshots, snapshot_id, "available", pending=("creating",)
         )
 
-    def until_snapshot_settled(self, snapshot_id: str) -> Until:
-        """The wait for a snapshot that is no longer being made, however that went."""
-        return self.patience.until(
-            self.snapshots, snapshot_id, _is_settled, goal=_("made or in error")
-        )
-
     def until_access(self, share_id: str) -> Until:
         """The wait for a share whose access rules are all in force or refused."""
         return self.patience.until_status(
             self.access_rules, share_id, "active", "error"
         )
 
-    def until_share_gone(self, share_id: str) -> Until:
-        """The wait for a share that is being deleted."""
-        return self.patience.until_gone(self.shares, share_id)
+    def remove_share(self, share_id: str) -> Waits:
+        """Delete a share, whole or half made; one that is gone is good.
 
-    def until_snapshot_gone(self, snapshot_id: str) -> Until:
-        """The wait for a snapshot that is being deleted."""
-        return self.patience.until_gone(self.snapshots, snapshot_id)
+        :raises KarborException: when Manila refuses it, or it does not go
+        """
+        yield from self._remove(self.shares, share_id)
 
+    def remove_snapshot(self, snapshot_id: str) -> Waits:
+        """Delete a snapshot, whole or half made; one that is gone is good.
 
-def _is_settled(status: str | None, snapshot: Thing | None) -> Verdict:
-    return Verdict.NOT_YET if status == "creating" else Verdict.READY
+        :raises KarborException: when Manila refuses it, or it does not go
+        """
+        yield from self._remove(self.snapshots, snapshot_id)
+
+    def _remove(self, things: Shares | Snapshots, thing_id: str) -> Waits:
+        yield from removal.remove(
+            things,
+            things.delete,
+            thing_id,
+            patience=self.patience,
+            busy=self.patience,
+            going=(),
+        )

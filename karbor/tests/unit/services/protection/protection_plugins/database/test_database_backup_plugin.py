@@ -294,6 +294,16 @@ class TestDatabasePlugin(ProtectionConformance):
             restore(protected, hooks=("on_revert",), record=record)
         assert list(self.trove.instances) == [resource.id]
 
+    def test_reverting_deletes_an_instance_that_is_still_being_made(
+        self, protected, restore, resource, cut_off
+    ):
+        record = RestoreRecord(None, {"id": str(uuid.uuid4())})
+        assert cut_off(
+            "restore", protected, "on_main", restore=record, new_resources={}
+        )
+        restore(protected, hooks=("on_revert",), record=record)
+        assert list(self.trove.instances) == [resource.id]
+
     def test_reverting_keeps_an_instance_that_is_whole_and_names_it(
         self, protected, restore
     ):
@@ -357,6 +367,30 @@ class TestDatabasePlugin(ProtectionConformance):
         call("delete", later)
         call("delete", protected)
         assert self.trove.backups == {}
+
+    def test_deleting_what_was_cut_off_takes_the_backup(
+        self, call, cut_off, new_checkpoint
+    ):
+        checkpoint = new_checkpoint()
+        assert cut_off("protect", checkpoint, "on_main", 1)
+        assert self.trove.backups
+        call("delete", checkpoint)
+        assert self.trove.backups == {}
+
+    def test_deleting_takes_the_instance_of_a_restore_that_was_cut_off(
+        self, call, cut_off, protected, resource
+    ):
+        record = RestoreRecord(None, {"id": str(uuid.uuid4())})
+        assert cut_off(
+            "restore", protected, "on_main", restore=record, new_resources={}
+        )
+        call("delete", protected)
+        assert list(self.trove.instances) == [resource.id]
+
+    def test_deleting_names_an_instance_that_was_whole(self, call, protected, restore):
+        new_id = restore(protected, hooks=("on_main",))
+        call("delete", protected)
+        assert self.trove.instances[new_id]["name"] == "orders"
 
     def test_copying_is_refused_with_what_helps(self, call, protected, new_checkpoint):
         with pytest.raises(exception.CreateResourceFailed, match="out of the plan"):

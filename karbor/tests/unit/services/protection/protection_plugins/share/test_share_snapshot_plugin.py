@@ -210,11 +210,22 @@ class TestSharePlugin(ProtectionConformance):
             restore(protected, hooks=("on_revert",), record=record)
         assert list(self.manila.shares) == [resource.id]
 
+    @pytest.mark.parametrize("waits", [0, 1])
+    def test_reverting_deletes_a_share_that_is_still_being_made(
+        self, protected, restore, resource, cut_off, waits
+    ):
+        record = RestoreRecord(None, {"id": str(uuid.uuid4())})
+        assert cut_off(
+            "restore", protected, "on_main", waits, restore=record, new_resources={}
+        )
+        restore(protected, hooks=("on_revert",), record=record)
+        assert list(self.manila.shares) == [resource.id]
+
     def test_reverting_keeps_a_share_that_is_whole(self, protected, restore, resource):
         record = RestoreRecord(None, {"id": str(uuid.uuid4())})
         new_id = restore(protected, hooks=("on_main",), record=record)
         restore(protected, hooks=("on_revert",), record=record)
-        assert new_id in self.manila.shares
+        assert self.manila.shares[new_id]["metadata"] == {"owner": "me"}
 
     def test_a_checkpoint_of_karbor_1_is_restored(
         self, call, new_checkpoint, restore, protected, resource
@@ -259,6 +270,24 @@ class TestSharePlugin(ProtectionConformance):
     def test_deleting_takes_the_snapshot(self, call, protected):
         call("delete", protected)
         assert self.manila.snapshots == {}
+
+    def test_deleting_what_was_cut_off_takes_the_snapshot(
+        self, call, cut_off, new_checkpoint
+    ):
+        checkpoint = new_checkpoint()
+        assert cut_off("protect", checkpoint, "on_prepare_finish")
+        call("delete", checkpoint)
+        assert self.manila.snapshots == {}
+
+    def test_deleting_takes_the_share_of_a_restore_that_was_cut_off(
+        self, call, cut_off, protected, resource
+    ):
+        record = RestoreRecord(None, {"id": str(uuid.uuid4())})
+        assert cut_off(
+            "restore", protected, "on_main", restore=record, new_resources={}
+        )
+        call("delete", protected)
+        assert list(self.manila.shares) == [resource.id]
 
     def test_a_snapshot_that_is_not_deleted_keeps_the_checkpoint_whole(
         self, call, protected, resource

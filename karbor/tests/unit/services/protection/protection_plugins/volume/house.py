@@ -16,11 +16,12 @@ from karbor.services.protection.checkpoint import CheckpointCollection
 from karbor.services.protection.progress import OperationProgress, ResourceProgress
 from karbor.services.protection.protection_plugin import HOOKS, ProtectionPlugin
 from karbor.services.protection.records import RestoreRecord, VerificationRecord
-from karbor.services.protection.waiting.course import Course, WaitCancelled, complete
+from karbor.services.protection.waiting.course import complete
 from karbor.services.protection.waiting.watcher import Watcher
 from karbor.tests.conformance.configuration import empty_configuration
 from karbor.tests.fakes.bank import MemoryBankPlugin
 from karbor.tests.fakes.block_storage import BlockStorageServer
+from karbor.tests.fakes.cutting import cut
 from karbor.tests.fakes.image_store import ImageServer
 
 UNTIL_MAIN = HOOKS[: HOOKS.index("on_main") + 1]
@@ -141,21 +142,7 @@ class House:
         made = getattr(self.plugin, f"get_{operation}_operation")(self.resource)
         kwargs.setdefault("restore", self.record)
         kwargs.setdefault("new_resources", self.new_resources)
-        course = Course(self._hook(made, hook, {}, kwargs))
-        until = course.advance(None)
-        for _wait in range(waits):
-            if until is None:
-                return False
-            future = self._watcher.watch(until)
-            future.exception(timeout=10)
-            until = course.advance(future)
-        if until is None:
-            return False
-        try:
-            course.advance(None)
-        except WaitCancelled:
-            return True
-        raise AssertionError("a hook goes on after its operation was stopped")
+        return cut(self._hook(made, hook, {}, kwargs), self._watcher, waits)
 
     def _hook(
         self, made: Any, hook: str, parameters: dict[str, Any], kwargs: dict[str, Any]
