@@ -93,6 +93,9 @@ class ImageServer:
             del self.images[image_id]
             self.data.pop(image_id, None)
             return _text(204, "")
+        if request.method == "PATCH":
+            for change in json.loads(request.body):
+                self.images[image_id][change["path"][1:]] = change["value"]
         return _json(self.images[image_id])
 
     def _file(self, image_id: str, request: Request) -> Answer:

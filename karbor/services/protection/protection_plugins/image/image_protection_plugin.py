@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protects Glance's images: data and description into the bank, and back."""
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from karbor.common import constants
@@ -15,6 +16,7 @@ from karbor.services.protection.protection_plugins.image.protect import (
 )
 from karbor.services.protection.protection_plugins.image.restore import (
     RestoreOperation,
+    clean_up,
 )
 from karbor.services.protection.protection_plugins.image.saved_image import SavedImage
 from karbor.services.protection.protection_plugins.image.settings import ImageSettings
@@ -53,7 +55,7 @@ class GlanceProtectionPlugin(DescribedPlugin[ImageSettings]):
         return CopyOperation(_NAME, SavedImage.load, check_objects)
 
     def get_delete_operation(self, resource: Resource) -> Operation:
-        return DeleteOperation(_NAME)
+        return DeleteOperation(_NAME, functools.partial(clean_up, self.settings))
 
     @classmethod
     def get_saved_info(

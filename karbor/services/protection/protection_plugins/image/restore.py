@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restoring an image: a new one with the saved data and description."""
 
+import functools
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-import tenacity
 from oslo_log import log as logging
 
 from karbor import exception
@@ -12,8 +12,12 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.clients.glance_images import GlanceFailed
+from karbor.services.protection.clients.glance_images import (
+    GlanceFailed,
+    ImageThings,
+)
 from karbor.services.protection.protection_plugin import Operation
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.image.making import ImageMaking
 from karbor.services.protection.protection_plugins.image.saved_image import (
@@ -25,7 +29,11 @@ from karbor.services.protection.protection_plugins.image.settings import (
     ImageSettings,
 )
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import Notes, restore_notes
+from karbor.services.protection.protection_plugins.resumable import (
+    Notes,
+    noted_restores,
+    restore_notes,
+)
 from karbor.services.protection.waiting.until import Until, Waits
 
 if TYPE_CHECKING:
@@ -90,25 +98,54 @@ class RestoreOperation(Operation):
         context: RequestContext,
         parameters: dict[str, Any],
         **kwargs: Any,
-    ) -> None:
+    ) -> Waits:
         section = checkpoint.get_resource_bank_section(resource.id)
         notes = restore_notes(section, kwargs.get("restore"))
-        note = notes.find(_NOTE)
-        if note is None:
-            return
-        if not note.finished:
-            images = self._settings.images(context)
-            for attempt in tenacity.Retrying(
-                retry=tenacity.retry_if_exception_type(GlanceFailed),
-                stop=tenacity.stop_after_delay(self._settings.cleanup_timeout),
-                wait=tenacity.wait_fixed(min(self._settings.poll_interval, 5.0)),
-                reraise=True,
-            ):
-                with attempt:
-                    images.delete(note.token)
-            LOG.info("Deleted image %s of a failed restore.", note.token)
+        is_whole = yield from settle(self._settings, context, notes)
+        if not is_whole:
             kwargs.get("new_resources", {}).pop(resource.id, None)
-        notes.forget(_NOTE)
+
+
+def clean_up(
+    settings: ImageSettings, context: RequestContext, section: "BankSection"
+) -> Waits:
+    """Delete what restores left half made that were cut off.
+
+    :raises KarborException: naming what could not be deleted
+    """
+    yield from removal.each(
+        *(
+            functools.partial(settle, settings, context, notes)
+            for notes in noted_restores(section)
+        )
+    )
+
+
+def settle(
+    settings: ImageSettings, context: RequestContext, notes: Notes
+) -> Generator[Until, Any, bool]:
+    """Keep the image of a restore when it is whole, else delete it.
+
+    Nothing will run again.
+
+    :returns: whether it was whole, or there was none
+    :raises KarborException: when Glance refuses it, or it does not go
+    """
+    note = notes.find(_NOTE)
+    if note is None:
+        return True
+    if not note.finished:
+        images = settings.images(context)
+        yield from removal.remove(
+            ImageThings(images, context),
+            images.delete,
+            note.token,
+            patience=settings.patience_of("cleanup_timeout"),
+            busy=None,
+        )
+        LOG.info("Deleted image %s of a failed restore.", note.token)
+    notes.forget(_NOTE)
+    return note.finished
 
 
 class _Restoration:
@@ -190,6 +227,8 @@ class _Restoration:
             try:
                 self._images.replace(image["id"], {"visibility": visibility})
             except GlanceFailed as error:
+                if error.retryable:
+                    raise
                 remark = _("The image stays private: %s") % error
                 LOG.warning("Image %s was restored. %s", image["id"], remark)
         if wanted:
