@@ -22,6 +22,8 @@ MARK = "KARBOR_CLOUD_PROCESS"
 
 _START_SECONDS = 300
 _STOP_SECONDS = 10
+#: In which what was killed has given its port back.
+_FREE_SECONDS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +51,14 @@ class Processes:
         self._settings = settings
 
     def start(self, process: Process) -> None:
-        """Start one, unless it runs; does not wait for it."""
+        """Start one, unless it runs; does not wait for it.
+
+        :raises lab.LabError: when someone else listens on its port
+        """
         if self.is_running(process.name):
             return
+        if process.port is not None:
+            _wait_for_free(process.port, process.name)
         mark = {MARK: self._mark(process.name)}
         with self.output(process.name).open("ab") as output:
             pid = subprocess.Popen(
@@ -64,7 +71,10 @@ class Processes:
                 start_new_session=True,
             ).pid
         state = {"pid": pid, "started": lab.started(pid)}
-        self._file(process.name).write_text(json.dumps(state))
+        # Whole or not at all, also when this process is killed.
+        temporary = self._file(process.name).with_suffix(".new")
+        temporary.write_text(json.dumps(state))
+        temporary.rename(self._file(process.name))
 
     def wait(self, process: Process) -> None:
         """Wait until one listens.
@@ -105,9 +115,14 @@ class Processes:
         while any(map(self.is_running, names)) and time.monotonic() < give_up:
             time.sleep(0.1)
         for name in names:
-            for pid in self._members(name):
+            members = self._members(name)
+            for pid in members:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            # Until then they may hold their port, and write.
+            give_up = time.monotonic() + _STOP_SECONDS
+            while any(map(lab.started, members)) and time.monotonic() < give_up:
+                time.sleep(0.02)
             self._file(name).unlink()
 
     def output(self, name: str) -> Path:
@@ -139,6 +154,18 @@ class Processes:
             return json.loads(self._file(name).read_text())
         except FileNotFoundError:
             return None
+
+
+def _wait_for_free(port: int, name: str) -> None:
+    give_up = time.monotonic() + _FREE_SECONDS
+    while _listens(port):
+        if time.monotonic() > give_up:
+            raise lab.LabError(
+                f"Port {port} is taken: something that is not of this cloud listens "
+                f"where {name} has to. End that, or give the cloud other ports by "
+                "'down --wipe' and 'up --port'."
+            )
+        time.sleep(0.1)
 
 
 def _listens(port: int) -> bool:
