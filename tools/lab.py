@@ -57,7 +57,7 @@ class Lab:
         constraints = TOOLS / f"constraints-{self.name}.txt"
         wanted = hashlib.sha256(constraints.read_bytes()).hexdigest()
         stamp = self.environment / f"karbor-{self.name}-lab"
-        with _lock(self.environment.with_name(self.environment.name + ".lock")):
+        with lock(self.environment.with_name(self.environment.name + ".lock")):
             if stamp.exists() and stamp.read_text() == wanted:
                 return
             print(f"Installing {self.title} into {self.environment} …", file=sys.stderr)
@@ -161,7 +161,11 @@ class Lab:
 
 
 @contextlib.contextmanager
-def _lock(path: pathlib.Path) -> Iterator[None]:
+def lock(path: pathlib.Path) -> Iterator[None]:
+    """Wait until no other process holds a file's lock, and hold it.
+
+    It is given back when this process ends, however that comes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

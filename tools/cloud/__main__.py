@@ -24,14 +24,10 @@ def main() -> int:
     base = Path(os.environ["KARBOR_CLOUD"])
     base.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        if said.command == "install":
-            install(Settings.load(base))
-        elif said.command == "up":
-            _up(base, said)
-        elif said.command == "down":
-            _down(Settings.load(base), said.names, said.wipe)
-        else:
+        if said.command == "status":
             return _status(Settings.load(base))
+        with lab.lock(base / "lock"):
+            _change(base, said)
     except lab.LabError as error:
         print(error, file=sys.stderr)
         return 1
@@ -39,6 +35,15 @@ def main() -> int:
         print(f"{error.cmd} failed with status {error.returncode}.", file=sys.stderr)
         return 1
     return 0
+
+
+def _change(base: Path, said: argparse.Namespace) -> None:
+    if said.command == "install":
+        install(Settings.load(base))
+    elif said.command == "up":
+        _up(base, said)
+    else:
+        _down(Settings.load(base), said.names, said.wipe)
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,7 +79,8 @@ def _up(base: Path, said: argparse.Namespace) -> None:
     if said.token_seconds and said.names:
         said.names.append("keystone")
     wanted = _named(settings, said.names)
-    install(settings)
+    if not said.names:
+        install(settings)
     if said.token_seconds and (base / "settings.json").exists():
         Processes(settings).stop(["keystone"])
     settings.save()
@@ -93,9 +99,25 @@ def _down(settings: Settings, names: list[str], wipe: bool) -> None:
     processes.stop([one.name for one in wanted if one.name in below])
     if wipe:
         for folder in (settings.data, settings.etc, settings.log, settings.run):
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
         for name in ("settings.json", "cloud.json", "openrc", "openrc-demo"):
             (settings.base / name).unlink(missing_ok=True)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, if it is there.
+
+    :raises lab.LabError: naming what is in the way, such as a mounted file system
+    """
+    if not folder.exists():
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise lab.LabError(
+            f"{error.filename} cannot be removed: {error.strerror}. If a file system "
+            "is mounted there, unmount it; then run 'down --wipe' again."
+        ) from error
 
 
 def _status(settings: Settings) -> int:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import lab
 
+from cloud import services
+from cloud.processes import Processes
 from cloud.settings import Settings
 
 _HERE = Path(__file__).parent
@@ -41,7 +43,8 @@ exec "$@"
 def install(settings: Settings) -> None:
     """Install what is missing.
 
-    :raises lab.LabError: when pip fails, with the end of its output
+    :raises lab.LabError: when pip fails, with the end of its output; and when another
+        OpenStack is to be installed while the cloud runs
     :raises subprocess.CalledProcessError: when a server cannot be installed; what is
         to be done has been printed
     """
@@ -56,10 +59,11 @@ def install(settings: Settings) -> None:
 
 
 def _install_openstack(settings: Settings) -> None:
-    wanted = _digest([_CONSTRAINTS, Path(__file__)])
+    wanted = _digest(_CONSTRAINTS.read_bytes(), " ".join(_PACKAGES).encode())
     stamp = settings.venv / "karbor-cloud"
     if stamp.exists() and stamp.read_text() == wanted:
         return
+    _refuse_below_what_runs(settings)
     print(f"Installing OpenStack into {settings.venv} …", file=sys.stderr)
     if (settings.venv / "pyvenv.cfg").exists():
         shutil.rmtree(settings.venv)
@@ -69,12 +73,24 @@ def _install_openstack(settings: Settings) -> None:
     stamp.write_text(wanted)
 
 
+def _refuse_below_what_runs(settings: Settings) -> None:
+    processes = Processes(settings)
+    names = [one.name for one in services.all_processes(settings)]
+    running = [name for name in names if processes.is_running(name)]
+    if running:
+        raise lab.LabError(
+            "OpenStack is to be installed anew, as its packages or constraints.txt "
+            f"have changed, but {', '.join(running)} of the cloud in {settings.base} "
+            "run with what is installed. Run 'down' first."
+        )
+
+
 def _install_drivers(settings: Settings) -> None:
     """From a copy, as pip builds in the folder of the sources."""
     files = sorted(
         path for path in _DRIVERS.rglob("*") if path.suffix in (".py", ".toml")
     )
-    wanted = _digest(files)
+    wanted = _digest(*(path.read_bytes() for path in files))
     stamp = settings.venv / "karbor-cloud-drivers"
     if stamp.exists() and stamp.read_text() == wanted:
         return
@@ -104,5 +120,5 @@ def _pip(settings: Settings, name: str, *arguments: str) -> None:
         )
 
 
-def _digest(files: list[Path]) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()
