@@ -30,7 +30,7 @@ _SERVICES = (
 
 
 def connect(settings: Settings) -> Connection:
-    """As the administrator."""
+    """As the administrator, who waits for no answer longer than a minute."""
     return openstack.connect(
         auth_url=settings.auth_url,
         username="admin",
@@ -39,6 +39,7 @@ def connect(settings: Settings) -> Connection:
         user_domain_name="Default",
         project_domain_name="Default",
         region_name=REGION,
+        api_timeout=60,
         load_yaml_config=False,
         load_envvars=False,
     )

@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from keystoneauth1.exceptions import ClientException
 from openstack.connection import Connection
-from openstack.exceptions import SDKException
+from openstack.exceptions import SDKException, raise_from_response
 
 from cloud.catalogue import connect
 from cloud.settings import Settings
@@ -54,8 +55,9 @@ def _wait(checks: dict[str, Callable[[], bool]]) -> None:
             try:
                 if check():
                     del checks[name]
-            except (SDKException, ClientException) as error:
-                reasons[name] = error
+            # An answer of a service that starts may be of any form.
+            except (SDKException, ClientException, KeyError, ValueError) as error:
+                reasons[name] = f"{type(error).__name__}: {error}"
         if time.monotonic() > give_up:
             left = {name: str(reasons.get(name, "")) for name in checks}
             sys.exit(f"Not ready after {_SECONDS} s: {left}")
@@ -75,6 +77,7 @@ def _checks(connection: Connection, since: str) -> dict[str, Callable[[], bool]]
 
     def shares() -> bool:
         answer = connection.shared_file_system.get("/services", microversion="2.7")
+        raise_from_response(answer)
         rows = answer.json()["services"]
         return are_up(
             ((row["binary"], row["state"], row["updated_at"]) for row in rows),
@@ -115,39 +118,56 @@ def _has_jobs(connection: Connection) -> bool:
 
 def _make_networks(connection: Connection) -> None:
     """A network to the outside, one for all projects, and a router between them."""
-    network = connection.network
-    public = network.find_network("public")
-    if not public:
-        public = network.create_network(
-            name="public",
-            is_router_external=True,
-            provider_network_type="flat",
-            provider_physical_network="public",
-        )
-        network.create_subnet(
-            name="public-subnet",
-            network_id=public.id,
-            ip_version=4,
-            cidr="172.24.4.0/24",
-            is_dhcp_enabled=False,
-        )
-    private = network.find_network("private")
-    if not private:
-        private = network.create_network(name="private", is_shared=True)
-        network.create_subnet(
-            name="private-subnet",
-            network_id=private.id,
-            ip_version=4,
-            cidr="10.0.0.0/24",
-        )
-    # Trove wants its instances' subnet on a router.
-    router = network.find_router("router1") or network.create_router(
-        name="router1", external_gateway_info={"network_id": public.id}
+    public, _ = _make_network(
+        connection,
+        "public",
+        cidr="172.24.4.0/24",
+        is_dhcp_enabled=False,
+        is_router_external=True,
+        provider_network_type="flat",
+        provider_physical_network="public",
     )
+    _, subnet = _make_network(connection, "private", cidr="10.0.0.0/24", is_shared=True)
+    # Trove wants its instances' subnet on a router.
+    network = connection.network
+    owned = {"project_id": connection.current_project_id}
+    router = next(network.routers(name="router1", **owned), None)
+    if router is None:
+        router = network.create_router(
+            name="router1", external_gateway_info={"network_id": public.id}
+        )
     interface = "network:router_interface"
     if not any(network.ports(device_id=router.id, device_owner=interface)):
-        subnet = network.find_subnet("private-subnet")
         network.add_interface_to_router(router, subnet.id)
+
+
+def _make_network(
+    connection: Connection,
+    name: str,
+    *,
+    cidr: str,
+    is_dhcp_enabled: bool = True,
+    **fields: Any,
+) -> tuple[Any, Any]:
+    """A network of the administrator's with a subnet, each unless it is there.
+
+    A project may have one that is called the same.
+    """
+    neutron = connection.network
+    owned = {"project_id": connection.current_project_id}
+    network = next(neutron.networks(name=name, **owned), None)
+    if network is None:
+        network = neutron.create_network(name=name, **fields)
+    subnet = next(neutron.subnets(network_id=network.id), None)
+    if subnet is None:
+        subnet = neutron.create_subnet(
+            name=f"{name}-subnet",
+            network_id=network.id,
+            ip_version=4,
+            cidr=cidr,
+            is_dhcp_enabled=is_dhcp_enabled,
+        )
+    return network, subnet
 
 
 def _make_share_type(connection: Connection) -> None:
@@ -168,9 +188,16 @@ def _make_share_type(connection: Connection) -> None:
 
 def _make_image(connection: Connection) -> str:
     """The image to boot from; nothing runs in a server, so it may be zeros."""
-    image = next(iter(connection.image.images(name=IMAGE)), None)
+    images = connection.image
+    image = None
+    for found in images.images(name=IMAGE, owner=connection.current_project_id):
+        if found.status == "active":
+            image = found
+        else:
+            # An 'up' that was cut off has not uploaded all of it.
+            images.delete_image(found)
     if image is None:
-        image = connection.image.create_image(
+        image = images.create_image(
             name=IMAGE,
             disk_format="raw",
             container_format="bare",
