@@ -33,9 +33,6 @@ from karbor.services.protection.protection_plugins.network.restoration.outside i
 from karbor.services.protection.protection_plugins.network.restoration.ports import (
     restore_ports,
 )
-from karbor.services.protection.protection_plugins.network.restoration.remarks import (
-    Remarks,
-)
 from karbor.services.protection.protection_plugins.network.restoration.removal import (
     Removal,
 )
@@ -54,6 +51,7 @@ from karbor.services.protection.protection_plugins.network.settings import (
 )
 from karbor.services.protection.protection_plugins.network.topology import Topology
 from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.remarks import Remarks
 
 
 class RestoreOperation(Operation):
@@ -76,12 +74,12 @@ class RestoreOperation(Operation):
         **kwargs: Any,
     ) -> None:
         record = kwargs.get("restore")
-        earlier = _remarks(record, resource)
-        report(record, resource, constants.RESOURCE_STATUS_RESTORING, earlier)
+        remarks = Remarks.of(record, resource)
+        report(record, resource, constants.RESOURCE_STATUS_RESTORING, str(remarks))
         section = checkpoint.get_resource_bank_section(resource.id, is_writable=False)
         with failing(exception.RestoreResourceFailed, NAME, resource, record):
             topology = Topology.load(section)
-            target = self._target(checkpoint, context, kwargs, earlier)
+            target = self._target(checkpoint, context, kwargs, remarks)
             outside = Outside.from_parameters(target, parameters)
             with alone(target.marks.operation_id):
                 restore_groups(target, topology)
@@ -111,7 +109,7 @@ class RestoreOperation(Operation):
         with failing(exception.RestoreResourceFailed, NAME, resource, record):
             topology = Topology.load(section)
             target = self._target(
-                checkpoint, context, kwargs, _remarks(record, resource)
+                checkpoint, context, kwargs, Remarks.of(record, resource)
             )
             with alone(target.marks.operation_id):
                 restore_routes(target, topology, _others(checkpoint, resource))
@@ -135,7 +133,7 @@ class RestoreOperation(Operation):
         if topology is None:
             return
         record = kwargs.get("restore")
-        target = self._target(checkpoint, context, kwargs, _remarks(record, resource))
+        target = self._target(checkpoint, context, kwargs, Remarks.of(record, resource))
         with alone(target.marks.operation_id):
             users = Removal(target, topology).run()
         if users:
@@ -158,7 +156,7 @@ class RestoreOperation(Operation):
         checkpoint: Any,
         context: RequestContext,
         kwargs: dict[str, Any],
-        earlier_remarks: str = "",
+        remarks: Remarks,
     ) -> Target:
         record = kwargs.get("restore")
         new_ids: MutableMapping[str, str] = kwargs.get("new_resources", {})
@@ -167,7 +165,7 @@ class RestoreOperation(Operation):
             project_id=context.project_id or "",
             marks=Marks(str(record.id if record is not None else checkpoint.id)),
             new_ids=new_ids,
-            remarks=Remarks(earlier_remarks),
+            remarks=remarks,
         )
 
 
@@ -181,14 +179,3 @@ def _others(checkpoint: Any, resource: Resource) -> set[str]:
         for other in graph.resources
         if other.type == resource.type and other.id != resource.id
     }
-
-
-def _remarks(record: Any, resource: Resource) -> str:
-    """What earlier hooks, and earlier runs of them, have remarked."""
-    if record is None:
-        return ""
-    status = record.resource_status(resource.type, resource.id)
-    if status == constants.RESOURCE_STATUS_ERROR:
-        return ""
-    reasons = record.resources_reason
-    return str(reasons.get(f"{resource.type}#{resource.id}") or "")

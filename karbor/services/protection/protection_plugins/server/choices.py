@@ -6,6 +6,7 @@ from typing import Any
 
 from karbor import exception
 from karbor.i18n import _
+from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.server.description import MADE_BY
 from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,
@@ -36,7 +37,7 @@ class Choices:
         saved: SavedServer,
         new_resources: Mapping[str, str],
         parameters: Mapping[str, Any],
-        remarks: list[str],
+        remarks: Remarks,
     ) -> None:
         self._cloud = cloud
         self._saved = saved
@@ -91,7 +92,7 @@ class Choices:
             return {}
         if self._cloud.compute.has_server_group(group_id):
             return {"group": group_id}
-        self._remarks.append(
+        self._remarks.add(
             _("Its server group %s does not exist here, it is in none.") % group_id
         )
         return {}
@@ -113,7 +114,7 @@ class Choices:
             if flavor["name"] == wanted.get("name"):
                 return str(flavor["id"])
         if fitting:
-            self._remarks.append(
+            self._remarks.add(
                 _(
                     "Its flavor '%(old)s' does not exist here, '%(new)s' of the same "
                     "size takes its place."
@@ -137,7 +138,7 @@ class Choices:
         if "." not in hostname:
             return str(hostname)
         # Nova takes one with a domain from microversion 2.94 on.
-        self._remarks.append(
+        self._remarks.add(
             _("Its hostname was '%s', and is now made from its name.") % hostname
         )
         return None
@@ -149,7 +150,7 @@ class Choices:
         name = self._saved.fields.get("key_name")
         if not name or self._cloud.compute.has_keypair(name):
             return name
-        self._remarks.append(
+        self._remarks.add(
             _("Whoever restores has no keypair '%s', so the server was given none.")
             % name
         )
@@ -164,7 +165,7 @@ class Choices:
             return None
         zones = set(self._cloud.compute.zones())
         if name not in zones:
-            self._remarks.append(
+            self._remarks.add(
                 _("There is no availability zone '%s' here, Nova chose one.") % name
             )
             return None

@@ -10,6 +10,7 @@ from oslo_log import log as logging
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.clients.neutron_networks import EXTERNAL, Kind
+from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.server.settings import Cloud
 
 #: The network has no such address, only an administrator may choose one, it is in use.
@@ -36,7 +37,7 @@ class FloatingAddresses:
         self,
         cloud: Cloud,
         networks: Mapping[str, str],
-        remarks: list[str],
+        remarks: Remarks,
     ) -> None:
         self._cloud = cloud
         self._networks = networks
@@ -65,7 +66,7 @@ class FloatingAddresses:
             except ServiceFailed as error:
                 if error.retryable:
                     raise
-                self._remarks.append(
+                self._remarks.add(
                     _(
                         "It has no floating address in the place of %(address)s: "
                         "%(error)s."
@@ -74,7 +75,7 @@ class FloatingAddresses:
                 )
                 continue
             if given != wanted:
-                self._remarks.append(
+                self._remarks.add(
                     _("Its floating address is %(new)s, as %(old)s cannot be had.")
                     % {"new": given, "old": wanted}
                 )

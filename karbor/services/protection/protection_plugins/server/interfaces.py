@@ -10,6 +10,7 @@ from karbor import exception
 from karbor.i18n import _
 from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.clients.neutron_networks import Kind, is_over_quota
+from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.server.settings import Cloud
 
 #: Answers of Neutron after which a port that asks for less may be had.
@@ -63,7 +64,7 @@ class Interfaces:
         ports: Sequence[Mapping[str, Any]],
         new_resources: Mapping[str, str],
         parameters: Mapping[str, Any],
-        remarks: list[str],
+        remarks: Remarks,
     ) -> None:
         self._cloud = cloud
         self._ports = ports
@@ -139,7 +140,7 @@ class Interfaces:
                 refusal = error
                 continue
             if refusal is not None:
-                self._remarks.append(
+                self._remarks.add(
                     _("The port on network %(network)s came without %(what)s: %(why)s.")
                     % {
                         "network": asked["network_id"],
@@ -237,12 +238,12 @@ class Interfaces:
                     % group_id
                 )
             else:
-                self._remarks.append(
+                self._remarks.add(
                     _("Its security group %s does not exist here and was left out.")
                     % (names.get(group_id) or group_id)
                 )
         if wanted and not found:
-            self._remarks.append(_("The default security group took their place."))
+            self._remarks.add(_("The default security group took their place."))
             return None
         return found
 

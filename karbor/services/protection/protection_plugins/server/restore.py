@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restoring a server: putting it together from what its volumes and all became."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from oslo_log import log as logging
@@ -11,10 +12,12 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
+from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.resumable import (
     Note,
     Notes,
@@ -73,7 +76,8 @@ class RestoreOperation(Operation):
     ) -> Waits:
         record = kwargs.get("restore")
         new_resources = kwargs["new_resources"]
-        report(record, resource, constants.RESOURCE_STATUS_RESTORING)
+        remarks = Remarks.of(record, resource)
+        report(record, resource, constants.RESOURCE_STATUS_RESTORING, str(remarks))
         section = checkpoint.get_resource_bank_section(resource.id)
         with failing(exception.RestoreResourceFailed, NAME, resource, record):
             restoration = _Restoration(
@@ -82,10 +86,10 @@ class RestoreOperation(Operation):
                 notes=restore_notes(section, record),
                 new_resources=new_resources,
                 parameters=parameters,
+                remarks=remarks,
             )
-            server_id, remarks = yield from restoration.run()
-        new_resources[resource.id] = server_id
-        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, " ".join(remarks))
+            new_resources[resource.id] = yield from restoration.run()
+        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, str(remarks))
 
     def on_revert(
         self,
@@ -118,34 +122,31 @@ class _Restoration:
         notes: Notes,
         new_resources: dict[str, str],
         parameters: dict[str, Any],
+        remarks: Remarks,
     ) -> None:
         self._cloud = cloud
         self._notes = notes
         self._saved = SavedServer.load(section)
-        self._remarks: list[str] = []
-        self._choices = Choices(
-            cloud, self._saved, new_resources, parameters, self._remarks
-        )
+        self._new = new_resources
+        self._remarks = remarks
+        self._choices = Choices(cloud, self._saved, new_resources, parameters, remarks)
         self._interfaces = Interfaces(
-            cloud, self._saved.ports, new_resources, parameters, self._remarks
+            cloud, self._saved.ports, new_resources, parameters, remarks
         )
         self._floating = FloatingAddresses(
             cloud,
             {**new_resources, **(parameters.get("restore_networks") or {})},
-            self._remarks,
+            remarks,
         )
 
-    def run(self) -> Generator[Until, Any, tuple[str, list[str]]]:
-        """Restore, or finish what an earlier run began.
-
-        :returns: the new server's id, and what a person should know about it
-        """
+    def run(self) -> Generator[Until, Any, str]:
+        """Restore, or finish what an earlier run began; gives the new server's id."""
         note = self._notes.find(_NOTE)
         if note is not None and note.finished:
             server = self._cloud.compute.get(note.token)
             if server is not None:
                 self._seal(server)
-                return server["id"], self._remarks
+                return str(server["id"])
             # Somebody has deleted it since.
             note = self._notes.renew(_NOTE)
         server = None if note is None else find_made(self._cloud, note.token)
@@ -158,7 +159,7 @@ class _Restoration:
         self._notes.finish(Note(_NOTE, server["id"]))
         self._seal(server)
         LOG.info("Restored server %s as %s.", self._saved.server_id, server["id"])
-        return server["id"], self._remarks
+        return str(server["id"])
 
     def _make(self, token: str) -> dict[str, Any]:
         # First what may be refused without having made anything.
@@ -169,10 +170,9 @@ class _Restoration:
         return self._cloud.compute.create({**fields, "networks": networks}, hints)
 
     def _complete(self, server: dict[str, Any], token: str) -> None:
-        """Give a server that runs the rest of what it had.
+        """Give a server that runs the rest without which it is not whole.
 
-        Each step may have been done by an earlier run; the names of its ports come
-        after all that is found by them.
+        Each step may have been done by an earlier run.
         """
         compute, server_id = self._cloud.compute, server["id"]
         ports = self._interfaces.made_for(server_id, token)
@@ -183,27 +183,60 @@ class _Restoration:
         for volume in self._saved.volumes:
             volume_id = self._choices.volume_id(volume["id"])
             self._check_volume(volume, volume_id, attached.get(volume_id))
-            if volume["delete_on_termination"]:
-                compute.delete_with_server(server_id, volume_id)
-        self._floating.finish(
-            [one for port in self._saved.ports for one in port["floating"]], token
-        )
-        for index, port in ports.items():
-            if port["name"] != port_name(token, index):
-                continue
-            saved = self._saved.ports[index]
-            if saved.get("tags"):
-                self._cloud.neutron.set_tags(Kind.PORT, port["id"], saved["tags"])
-            change = {"name": saved["name"]}
-            self._cloud.neutron.update(Kind.PORT, port["id"], change)
 
     def _seal(self, server: dict[str, Any]) -> None:
-        """Take the token off, and lock a server that was locked."""
-        compute = self._cloud.compute
-        if MADE_BY in server["metadata"]:
-            compute.delete_metadata(server["id"], MADE_BY)
-        if self._saved.fields.get("locked") and not server["locked"]:
-            compute.act(server["id"], "lock")
+        """What comes when the server is complete, and may be wanting.
+
+        Until then it may have to be deleted, and its volumes must not go with it.
+        """
+        compute, server_id = self._cloud.compute, server["id"]
+        with self._remarking():
+            self._let_volumes_end(server_id)
+        with self._remarking():
+            token = server["metadata"].get(MADE_BY)
+            if token is not None:
+                self._give_names(server_id, token)
+                compute.delete_metadata(server_id, MADE_BY)
+        with self._remarking():
+            if self._saved.fields.get("locked") and not server["locked"]:
+                compute.act(server_id, "lock")
+
+    def _let_volumes_end(self, server_id: str) -> None:
+        """Let those volumes end with the server that did, of those that were restored.
+
+        One that was not is whoever's it was, and no part of what was made.
+        """
+        ending = [
+            self._new[volume["id"]]
+            for volume in self._saved.volumes
+            if volume["delete_on_termination"] and volume["id"] in self._new
+        ]
+        if not ending:
+            return
+        for one in self._cloud.compute.attachments(server_id):
+            if one["volumeId"] in ending and not one["delete_on_termination"]:
+                self._cloud.compute.delete_with_server(server_id, one["volumeId"])
+
+    def _give_names(self, server_id: str, token: str) -> None:
+        """Take the token off its ports and floating addresses."""
+        neutron, saved = self._cloud.neutron, self._saved.ports
+        self._floating.finish(
+            [one for port in saved for one in port["floating"]], token
+        )
+        for index, port in self._interfaces.made_for(server_id, token).items():
+            if port["name"] != port_name(token, index):
+                continue
+            if saved[index].get("tags"):
+                neutron.set_tags(Kind.PORT, port["id"], saved[index]["tags"])
+            neutron.update(Kind.PORT, port["id"], {"name": saved[index]["name"]})
+
+    @contextmanager
+    def _remarking(self) -> Iterator[None]:
+        """Say what fails, as it spoils nothing."""
+        try:
+            yield
+        except ServiceFailed as error:
+            self._remarks.add(" ".join(str(error).split()))
 
     def _check_volume(
         self,
@@ -220,7 +253,7 @@ class _Restoration:
                 % volume_id
             )
         if volume["device"] and attachment["device"] != volume["device"]:
-            self._remarks.append(
+            self._remarks.add(
                 _(
                     "Its volume %(volume)s is %(new)s and was %(old)s: the hypervisor "
                     "names devices itself."

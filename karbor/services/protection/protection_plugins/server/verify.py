@@ -13,6 +13,7 @@ from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
+from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.server.choices import Choices
 from karbor.services.protection.protection_plugins.server.protect import NAME
 from karbor.services.protection.protection_plugins.server.saved_server import (
@@ -57,7 +58,7 @@ class VerifyOperation(Operation):
                     % ", ".join(lacking)
                 )
             remarks = _remarks(self._settings.cloud(context), saved)
-        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, " ".join(remarks))
+        report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, str(remarks))
 
 
 def _lacking(graph: Any, saved: SavedServer) -> Iterator[str]:
@@ -74,15 +75,15 @@ def _lacking(graph: Any, saved: SavedServer) -> Iterator[str]:
             yield f"{constants.VOLUME_RESOURCE_TYPE} {volume_id}"
 
 
-def _remarks(cloud: Cloud, saved: SavedServer) -> list[str]:
+def _remarks(cloud: Cloud, saved: SavedServer) -> Remarks:
     """What would not be as it was if the server were restored now."""
-    remarks: list[str] = []
+    remarks = Remarks()
     try:
         Choices(cloud, saved, {}, {}, remarks).check()
     except ServiceFailed as error:
-        remarks.append(
+        remarks.add(
             _("Whether it could be restored as it was is not known: %s") % error
         )
     except exception.KarborException as error:
-        remarks.append(str(error))
+        remarks.add(str(error))
     return remarks

@@ -13,9 +13,6 @@ from karbor.services.protection.clients.neutron_networks import (
 )
 from karbor.services.protection.protection_plugins.network.marks import Marks
 from karbor.services.protection.protection_plugins.network.restoration import wishes
-from karbor.services.protection.protection_plugins.network.restoration.remarks import (
-    Remarks,
-)
 from karbor.services.protection.protection_plugins.network.restoration.wishes import (
     Wish,
 )
@@ -23,6 +20,7 @@ from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     title,
 )
+from karbor.services.protection.protection_plugins.remarks import Remarks
 
 
 @dataclasses.dataclass(frozen=True)

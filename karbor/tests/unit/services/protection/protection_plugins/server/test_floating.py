@@ -6,6 +6,7 @@ import types
 import pytest
 
 from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.server.floating import (
     FloatingAddresses,
 )
@@ -51,22 +52,22 @@ def give(callers, own):
     cloud = types.SimpleNamespace(
         neutron=callers, neutron_as_karbor=own, project_id="tenant"
     )
-    remarks = []
+    remarks = Remarks()
     FloatingAddresses(cloud, {}, remarks).give([SAVED], "port", "token")
-    return remarks
+    return str(remarks)
 
 
 def test_a_caller_who_may_choose_the_address_needs_nobody():
     callers, own = OneNeutron(), OneNeutron()
 
-    assert give(callers, own) == []
+    assert give(callers, own) == ""
     assert own.asked == []
 
 
 def test_karbor_asks_for_the_callers_project_where_the_caller_may_not():
     callers, own = OneNeutron(refusal=403), OneNeutron()
 
-    assert give(callers, own) == []
+    assert give(callers, own) == ""
     [asked] = own.asked
     assert asked["floating_ip_address"] == WANTED
     assert asked["project_id"] == "tenant"
@@ -77,7 +78,7 @@ def test_karbor_asks_for_the_callers_project_where_the_caller_may_not():
 def test_another_address_is_given_and_told_when_nobody_gets_it(own):
     callers = OneNeutron(refusal=403)
 
-    [remark] = give(callers, own)
+    remark = give(callers, own)
 
     assert "is 172.24.4.9, as 172.24.4.7 cannot be had" in remark
     assert "floating_ip_address" not in callers.asked[-1]
@@ -86,7 +87,7 @@ def test_another_address_is_given_and_told_when_nobody_gets_it(own):
 def test_an_address_that_is_taken_is_not_asked_for_again():
     callers, own = OneNeutron(refusal=409), OneNeutron()
 
-    [remark] = give(callers, own)
+    remark = give(callers, own)
 
     assert WANTED in remark
     assert own.asked == []

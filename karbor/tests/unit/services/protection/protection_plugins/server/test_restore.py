@@ -95,6 +95,28 @@ class TestServer(RestoreTests):
         new_id = restore(checkpoint, new_resources=dict(RESTORED))
         assert cloud.nova.servers[new_id]["locked"] is True
 
+    def test_a_users_own_volume_does_not_end_with_it(self, protected, restore, cloud):
+        """It was not restored, and is free: what was detached from a lost server."""
+        cloud.lose()
+        new_id = restore(protected, new_resources={ROOT: "new-root"})
+        assert [
+            one["delete_on_termination"] for one in cloud.nova.attached[new_id]
+        ] == [False, False]
+
+    def test_what_fails_last_is_remarked(
+        self, call, new_checkpoint, restore, cloud, record, resource
+    ):
+        cloud.server["locked"] = True
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint)
+        for last in ("PUT", "DELETE"):
+            cloud.nova.failing[f"{last} servers"].append(403)
+        new_id = restore(checkpoint, record=record, new_resources=dict(RESTORED))
+        assert cloud.nova.servers[new_id]["locked"]
+        reason = self.reason(record, resource)
+        assert "let volume new-data end with server" in reason
+        assert f"delete the metadata '{MADE_BY}'" in reason
+
     def test_a_restore_may_choose(self, restored, cloud):
         cloud.nova.keypairs.add("other")
         _new_id, asked = restored(
@@ -219,17 +241,19 @@ class TestSecondRun(RestoreTests):
         assert ports == before
 
     def test_what_was_left_of_a_complete_one_is_done(
-        self, protected, restore, cloud, record
+        self, protected, restore, cloud, record, resource
     ):
         """The first one ended before it took its token off the server."""
         cloud.lose()
         cloud.nova.failing["DELETE servers"].append(403)
-        with pytest.raises(exception.RestoreResourceFailed):
-            restore(protected, record=record, new_resources=dict(RESTORED))
+        cloud.nova.names_devices = True
+        restore(protected, record=record, new_resources=dict(RESTORED))
         [made] = cloud.nova.servers
         assert MADE_BY in cloud.nova.servers[made]["metadata"]
         assert restore(protected, record=record, new_resources=dict(RESTORED)) == made
         assert cloud.nova.servers[made]["metadata"] == {"role": "web"}
+        # What the first run has found out is true still.
+        assert "the hypervisor names devices" in self.reason(record, resource)
 
     def test_one_that_is_deleted_afterwards_is_made_anew(
         self, protected, restore, cloud, record
@@ -269,6 +293,20 @@ class TestRevert(RestoreTests):
         ):
             restore(protected, record=record, new_resources=dict(RESTORED))
 
+    @pytest.fixture
+    def almost_made(self, protected, restore, cloud, record, monkeypatch):
+        """A server of which could not be noted that it is complete."""
+        cloud.lose()
+        cloud.nova.attached.clear()
+        cloud.neutron.things["floatingips"].clear()
+
+        def fail(notes, note):
+            raise exception.BankUpdateObjectFailed(reason="away", key="notes")
+
+        monkeypatch.setattr(Notes, "finish", fail)
+        with pytest.raises(exception.RestoreResourceFailed, match="away"):
+            restore(protected, record=record, new_resources=dict(RESTORED))
+
     def test_the_fault_is_in_the_record(self, half_made, record, resource):
         assert "No valid host was found" in self.reason(record, resource)
 
@@ -289,16 +327,18 @@ class TestRevert(RestoreTests):
         assert cloud.nova.acted == ["forceDelete"]
 
     def test_it_gives_back_a_floating_address_that_was_made(
-        self, protected, restore, cloud, record, revert
+        self, almost_made, revert, cloud
     ):
-        cloud.lose()
-        cloud.neutron.things["floatingips"].clear()
-        cloud.nova.failing["PUT servers"].append(409)
-        with pytest.raises(exception.RestoreResourceFailed):
-            restore(protected, record=record, new_resources=dict(RESTORED))
         assert cloud.neutron.things["floatingips"]
         revert()
         assert cloud.neutron.things["floatingips"] == {}
+        assert cloud.neutron.things["ports"] == {}
+
+    def test_no_volume_ends_with_a_server_that_has_to_be_deleted(
+        self, almost_made, cloud
+    ):
+        [disks] = cloud.nova.attached.values()
+        assert [one["delete_on_termination"] for one in disks] == [False, False]
 
     def test_a_server_that_is_complete_is_kept(self, restored, revert, cloud):
         new_id, _asked = restored()
