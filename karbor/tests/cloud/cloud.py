@@ -60,13 +60,9 @@ class Cloud:
         assert (self.base / "settings.json").exists(), f"{self.base} is described only"
         run_tool(self.base, "down", *names)
 
-    def start(self, *names: str, token_seconds: int | None = None) -> None:
-        """Start processes of it, and wait until they listen.
-
-        :param token_seconds: how long tokens live from when Keystone was started
-        """
-        option = ("--token-seconds", str(token_seconds)) if token_seconds else ()
-        run_tool(self.base, "up", *option, *names)
+    def start(self, *names: str) -> None:
+        """Start processes of it, and wait until they listen."""
+        run_tool(self.base, "up", *names)
 
     def connect(self, user: str, password: str, project: str) -> Connection:
         """A connection of a user to all services, in the default domain."""
@@ -100,19 +96,7 @@ def run_tool(base: Path, command: str, *arguments: str) -> None:
 
     :raises AssertionError: with what it prints, when it fails
     """
-    ended = _run_tool(base, command, *arguments)
-    assert ended.returncode == 0, f"tools/cloud/{command}: {ended.stdout}"
-
-
-def is_up(base: Path) -> bool:
-    """Whether all of a folder's cloud is up."""
-    return _run_tool(base, "status").returncode == 0
-
-
-def _run_tool(
-    base: Path, command: str, *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    ended = subprocess.run(
         [_TOOLS / command, *arguments],
         env={**os.environ, "KARBOR_CLOUD": str(base)},
         stdin=subprocess.DEVNULL,
@@ -120,3 +104,4 @@ def _run_tool(
         stderr=subprocess.STDOUT,
         text=True,
     )
+    assert ended.returncode == 0, f"tools/cloud/{command}: {ended.stdout}"

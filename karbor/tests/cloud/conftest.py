@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from karbor.tests.cloud.cloud import Cloud, is_up, run_tool
+from karbor.tests.cloud.cloud import Cloud, run_tool
+from karbor.tests.cloud.ownership import NotOurs, taken
 from karbor.tests.cloud.project import Project
 from karbor.tests.cloud.providers import VOLUME_PLUGINS, installed_choices, provider_id
 from karbor.tests.cloud.service import KarborService
 
 #: The folder of a cloud that runs, for work by hand; it is left running.
 BY_HAND = "KARBOR_CLOUD"
+
+#: The first of the ports of a cloud that is started afresh, unless it is 18000.
+FIRST_PORT = "KARBOR_CLOUD_PORT"
 
 #: Seconds for one test, the first one with the start of the cloud.
 _PATIENCE = 1200
@@ -28,15 +32,16 @@ def cloud():
         return
     top = Path(__file__).resolve().parents[3]
     base = Path(os.environ.get("KARBOR_CACHE", top / ".karbor")) / "cloud"
-    if is_up(base):
-        pytest.fail(f"A cloud runs in {base}: set {BY_HAND} to that, or stop it.")
-    run_tool(base, "down", "--wipe")
-    try:
-        run_tool(base, "up")
-        yield Cloud.at(base)
-    finally:
+    port = os.environ.get(FIRST_PORT)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(taken(base))
+        except NotOurs as error:
+            pytest.fail(str(error))
         # Its logs stay.
-        run_tool(base, "down")
+        stack.callback(run_tool, base, "down")
+        run_tool(base, "up", *(("--port", port) if port else ()))
+        yield Cloud.at(base)
 
 
 @pytest.fixture(scope="session")
