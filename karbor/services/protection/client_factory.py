@@ -236,7 +236,7 @@ def _ask_keystone(
 ) -> str:
     """The endpoint in the catalogue of the credentials that the session has."""
     url = None
-    reason = _("no catalogue names it")
+    reason, cause = _("no catalogue names it"), None
     try:
         url = session.get_endpoint(
             service_type=options.service_type,
@@ -245,7 +245,7 @@ def _ask_keystone(
             region_name=None if _is_foreign(context) else options.region_id,
         )
     except keystoneauth1.exceptions.ClientException as error:
-        reason = str(error)
+        reason, cause = str(error), error
     if url:
         return url
     raise exception.KarborException(
@@ -260,4 +260,4 @@ def _ask_keystone(
             "type": options.service_type,
             "reason": reason,
         }
-    )
+    ) from cause

@@ -59,7 +59,9 @@ class SwiftErrors(Errors):
             error,
             OSError
             | urllib3.exceptions.HTTPError
-            | keystoneauth1.exceptions.ConnectFailure,
+            | keystoneauth1.exceptions.RetriableConnectionFailure
+            # So it calls a Keystone too that does not answer.
+            | keystoneauth1.exceptions.DiscoveryFailure,
         )
 
     def http_status(self, error: BaseException) -> int | None:

@@ -11,7 +11,7 @@ from swiftclient import client as swift
 
 from karbor import exception
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients import endpoints
+from karbor.services.protection.clients import endpoints, sessions
 from karbor.services.protection.clients import swift as swift_options
 
 GROUP = swift_options.OPTIONS.group
@@ -132,6 +132,54 @@ class KeystoneAuth(Login):
         self._session.invalidate()
 
 
+class OwnCredentials(Login):
+    """Those of ``[service_auth]``, and the endpoint that their client has.
+
+    Nothing is asked before the first login: a bank is loaded also while Keystone is
+    away.
+
+    :raises InvalidInput: when there are none
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, options: cfg.ConfigOpts.GroupAttr) -> None:
+        self._conf = conf
+        self._options = options
+        self._made: KeystoneAuth | None = None
+        try:
+            is_configured = sessions.service_auth(conf) or options.swift_endpoint
+        except exception.AuthorizationFailure as error:
+            raise _missing(
+                "swift_auth_url", f"it is not set, and without it: {error}"
+            ) from error
+        if not is_configured:
+            raise _missing(
+                "swift_auth_url",
+                "it is not set, and neither are credentials in [service_auth]",
+            )
+
+    def log_in(self) -> tuple[str, str]:
+        if self._made is None:
+            self._made = self._make()
+        return self._made.log_in()
+
+    def forget(self) -> None:
+        if self._made is not None:
+            self._made.forget()
+
+    def _make(self) -> KeystoneAuth:
+        try:
+            connection = ClientFactory.create_client(
+                "swift", None, self._conf, privileged_user=True
+            )
+        except exception.KarborException as error:
+            cause = error.__cause__
+            if isinstance(cause, keystoneauth1.exceptions.CatalogException | None):
+                raise keystoneauth1.exceptions.EndpointNotFound(str(error)) from error
+            # It says whether another try may help.
+            raise cause from None
+        return KeystoneAuth(connection.session, self._options, connection.url)
+
+
 def register_opts(conf: cfg.ConfigOpts) -> cfg.ConfigOpts.GroupAttr:
     """Make a configuration know all options of the group, and return the group."""
     options = swift_options.OPTIONS.register(conf)
@@ -148,7 +196,7 @@ def make_login(conf: cfg.ConfigOpts, timeouts: tuple[float, float]) -> Login:
     """
     options = register_opts(conf)
     if not options.swift_auth_url:
-        return _own_credentials(conf, options)
+        return OwnCredentials(conf, options)
     needed = ["swift_user", "swift_key"]
     if options.swift_auth_version != "1":
         needed.append("swift_tenant_name")
@@ -168,18 +216,6 @@ def make_login(conf: cfg.ConfigOpts, timeouts: tuple[float, float]) -> Login:
     verify = not options.swift_auth_insecure and (options.swift_ca_cert_file or True)
     own = session.Session(auth, verify=verify, timeout=timeouts[1], app_name="karbor")
     return KeystoneAuth(own, options)
-
-
-def _own_credentials(conf: cfg.ConfigOpts, options: cfg.ConfigOpts.GroupAttr) -> Login:
-    try:
-        connection = ClientFactory.create_client(
-            "swift", None, conf, privileged_user=True
-        )
-    except exception.KarborException as error:
-        raise _missing(
-            "swift_auth_url", f"it is not set, and without it: {error}"
-        ) from error
-    return KeystoneAuth(connection.session, options, connection.url)
 
 
 def _missing(name: str, problem: str) -> exception.InvalidInput:

@@ -3,10 +3,15 @@
 
 import pathlib
 import shutil
+import socket
 
+import keystoneauth1.exceptions
 import pytest
+from oslo_config import cfg
 
 from karbor import exception
+from karbor.services.protection.bank_plugins.swift.account import SwiftErrors
+from karbor.services.protection.bank_plugins.swift_bank_plugin import SwiftBankPlugin
 from karbor.services.protection.provider import ProviderRegistry
 from karbor.services.protection.provider import register_opts as register_provider_opts
 from karbor.tests.conformance.configuration import empty_configuration
@@ -104,6 +109,76 @@ def test_a_keystone_that_refuses_is_told():
 
     assert "401" in str(caught.value)
     assert "a wrong secret" not in str(caught.value)
+
+
+def own_credentials(tmp_path, auth_url):
+    """The configuration of a bank that logs in as Karbor itself."""
+    path = tmp_path / "bank.conf"
+    path.write_text(
+        f"""[service_auth]
+auth_type = password
+auth_url = {auth_url}
+username = karbor
+password = pass
+project_name = service
+user_domain_name = Default
+project_domain_name = Default
+[swift_client]
+swift_retry_attempts = 0
+"""
+    )
+    conf = cfg.ConfigOpts()
+    conf([], default_config_files=[str(path)])
+    return conf
+
+
+def test_it_is_loaded_while_the_keystone_of_karbors_own_credentials_is_away(tmp_path):
+    with WebServer(lambda request: Answer(200, b"[]")).running() as swift:
+        catalog = [catalog_entry("object-store", "swift", f"{swift.url}/v1/AUTH_k")]
+        identity = IdentityServer(
+            [User("karbor", "pass", project_name="service")], catalog
+        )
+        identity.fail_with = 400
+        with identity.running():
+            plugin = SwiftBankPlugin(own_credentials(tmp_path, identity.url))
+            with pytest.raises(exception.BankListObjectsFailed):
+                plugin.list_objects()
+            identity.fail_with = None
+
+            assert plugin.list_objects() == []
+
+
+def test_a_keystone_that_cannot_be_reached_is_told(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v3"
+        plugin = SwiftBankPlugin(own_credentials(tmp_path, url))
+        with pytest.raises(exception.BankListObjectsFailed, match=url) as caught:
+            plugin.list_objects()
+
+    assert caught.value.__cause__.retryable
+
+
+def test_an_endpoint_missing_from_the_catalogue_is_told(tmp_path):
+    identity = IdentityServer([User("karbor", "pass", project_name="service")], [])
+    with identity.running():
+        plugin = SwiftBankPlugin(own_credentials(tmp_path, identity.url))
+        with pytest.raises(exception.BankListObjectsFailed, match="swift_endpoint"):
+            plugin.list_objects()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_transient"),
+    [
+        (keystoneauth1.exceptions.ConnectFailure("refused"), True),
+        (keystoneauth1.exceptions.ConnectTimeout("no answer"), True),
+        (keystoneauth1.exceptions.ServiceUnavailable(), True),
+        (keystoneauth1.exceptions.SSLError("no trust"), False),
+        (keystoneauth1.exceptions.EndpointNotFound("none"), False),
+    ],
+)
+def test_another_try_is_made_where_keystone_may_answer_it(error, is_transient):
+    assert SwiftErrors().is_transient(error) is is_transient
 
 
 @pytest.mark.parametrize("sample", ["openstack-swift-bank.conf"])
