@@ -96,6 +96,7 @@ class SmallCloud:
             "10.0.0.5",
             "fa:16:3e:00:00:02",
             name="first interface",
+            description="the first",
             device_id=self.server_id,
             security_groups=["web-id"],
             allowed_address_pairs=[

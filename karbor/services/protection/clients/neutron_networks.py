@@ -36,6 +36,10 @@ OWN_PREFIX = "network:"
 #: How the ``device_owner`` of a server's port begins.
 SERVER_PREFIX = "compute:"
 
+#: The modes of IPv6 subnets in which an address follows from the port's MAC.
+#: https://docs.openstack.org/neutron/latest/admin/config-ipv6.html
+_DYNAMIC_MODES = frozenset({"slaac", "dhcpv6-stateless"})
+
 
 class Kind(enum.StrEnum):
     """A kind of thing, as the API names one."""
@@ -208,6 +212,11 @@ class Neutron:
                 return False
             raise
         return True
+
+
+def is_dynamic(subnet: Mapping[str, Any]) -> bool:
+    """Whether ports make their addresses in a subnet themselves: none may be chosen."""
+    return subnet.get("ipv6_address_mode") in _DYNAMIC_MODES
 
 
 def is_over_quota(error: ServiceFailed) -> bool:

@@ -12,9 +12,7 @@ from karbor.services.protection.clients.faults import ServiceFailed
 from karbor.services.protection.clients.neutron_networks import EXTERNAL, Kind
 from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.server.settings import Cloud
-
-#: The network has no such address, only an administrator may choose one, it is in use.
-_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
+from karbor.services.protection.protection_plugins.wishes import is_refusal
 
 LOG = logging.getLogger(__name__)
 
@@ -134,7 +132,7 @@ class FloatingAddresses:
             try:
                 return neutron.create(Kind.FLOATING_IP, fields)
             except ServiceFailed as error:
-                if error.status not in _REFUSALS:
+                if not is_refusal(error):
                     raise
                 LOG.info("Floating address %s cannot be had: %s", wanted, error)
                 if error.status != HTTPStatus.FORBIDDEN:

@@ -2,46 +2,21 @@
 """Making the ports of a restored server as the original ones were."""
 
 import functools
-from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from karbor import exception
 from karbor.i18n import _
-from karbor.services.protection.clients.faults import ServiceFailed
-from karbor.services.protection.clients.neutron_networks import Kind, is_over_quota
+from karbor.services.protection.clients.neutron_networks import Kind, is_dynamic
+from karbor.services.protection.protection_plugins import wishes
+from karbor.services.protection.protection_plugins.port_wishes import (
+    address_wish,
+    has_security,
+    port_wishes,
+)
 from karbor.services.protection.protection_plugins.remarks import Remarks
 from karbor.services.protection.protection_plugins.server.settings import Cloud
-
-#: Answers of Neutron after which a port that asks for less may be had.
-_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.CONFLICT)
-
-#: https://docs.openstack.org/neutron/latest/admin/config-ipv6.html
-_AUTOMATIC_MODES = ("slaac", "dhcpv6-stateless")
-
-#: What a port asks for and connects the server without, too.
-_MAC = ("mac_address",)
-_ADDRESSES = ("fixed_ips",)
-_OPTIONS = (
-    "allowed_address_pairs",
-    "port_security_enabled",
-    "extra_dhcp_opts",
-    "qos_policy_id",
-    "binding:vnic_type",
-)
-_NAMES = {
-    _MAC: _("its MAC address"),
-    _ADDRESSES: _("its addresses"),
-    _OPTIONS: _("its allowed address pairs and options"),
-}
-#: What is given up in one attempt after the other.
-_ATTEMPTS: tuple[tuple[tuple[str, ...], ...], ...] = (
-    (),
-    (_MAC,),
-    (_ADDRESSES,),
-    (_MAC, _ADDRESSES),
-    (_MAC, _ADDRESSES, _OPTIONS),
-)
+from karbor.services.protection.protection_plugins.wishes import Wish
 
 
 def port_name(token: str, index: int) -> str:
@@ -125,35 +100,25 @@ class Interfaces:
 
     def _create(self, port: Mapping[str, Any], name: str) -> str:
         """Make a port with as much as Neutron allows of what the original one had."""
-        wanted = self._wanted(port, name)
-        refusal: ServiceFailed | None = None
-        for without in _ATTEMPTS:
-            if not all(wanted.keys() & set(fields) for fields in without):
-                continue
-            given_up = {field for fields in without for field in fields}
-            asked = {key: wanted[key] for key in wanted if key not in given_up}
-            try:
-                made = self._cloud.neutron.create(Kind.PORT, asked)
-            except ServiceFailed as error:
-                if error.status not in _REFUSALS or is_over_quota(error):
-                    raise
-                refusal = error
-                continue
-            if refusal is not None:
-                self._remarks.add(
-                    _("The port on network %(network)s came without %(what)s: %(why)s.")
-                    % {
-                        "network": asked["network_id"],
-                        "what": ", ".join(_NAMES[fields] for fields in without),
-                        "why": " ".join(str(refusal).split()),
-                    }
-                )
-            return str(made["id"])
-        assert refusal is not None
-        raise refusal
+        network = self._network(port["network_id"])
+        asked: dict[str, Any] = {"name": name, "network_id": network["id"]}
+        if port.get("description"):
+            asked["description"] = port["description"]
+        if port.get("admin_state_up") is False:
+            asked["admin_state_up"] = False
+        groups = self._groups(port) if has_security(port) else None
+        if groups is not None:
+            asked["security_groups"] = groups
+        wanted = list(port_wishes(port, self._addresses(port, network)))
+        made, refused = wishes.create(self._cloud.neutron, Kind.PORT, asked, wanted)
+        for text in refused:
+            self._remarks.add(
+                _("The port on network %(network)s was made %(text)s")
+                % {"network": network["id"], "text": text}
+            )
+        return str(made["id"])
 
-    def _wanted(self, port: Mapping[str, Any], name: str) -> dict[str, Any]:
-        old_id = port["network_id"]
+    def _network(self, old_id: str) -> dict[str, Any]:
         network_id = self._chosen_network(old_id) or self._new.get(old_id, old_id)
         network = self._cloud.neutron.get(Kind.NETWORK, network_id)
         if network is None:
@@ -165,55 +130,39 @@ class Interfaces:
                 )
                 % network_id
             )
-        asked = {
-            "name": name,
-            "description": port.get("description"),
-            "network_id": network_id,
-            "mac_address": port.get("mac_address"),
-            "fixed_ips": self._addresses(port, network),
-            "allowed_address_pairs": _pairs(port),
-            "extra_dhcp_opts": port.get("extra_dhcp_opts"),
-            "qos_policy_id": port.get("qos_policy_id"),
-        }
-        if port.get("binding:vnic_type") not in (None, "normal"):
-            asked["binding:vnic_type"] = port["binding:vnic_type"]
-        asked = {key: value for key, value in asked.items() if value}
-        if port.get("admin_state_up") is False:
-            asked["admin_state_up"] = False
-        if port.get("port_security_enabled") is False:
-            return {**asked, "port_security_enabled": False}
-        groups = self._groups(port)
-        return {**asked, "security_groups": groups} if groups is not None else asked
+        return network
 
     def _addresses(
         self, port: Mapping[str, Any], network: Mapping[str, Any]
-    ) -> list[dict[str, str]]:
-        """Each address, in the subnet that took the place of its own."""
+    ) -> Iterator[Wish]:
+        """Each address in the subnet that took the place of its own; else any there.
+
+        Where that is not known, Neutron finds the subnet that has the address.
+        """
         fixed_ips = port.get("fixed_ips") or ()
         automatic: set[str] = set()
         if any(":" in fixed["ip_address"] for fixed in fixed_ips):
             automatic = self._automatic_subnets(network)
-        asked = []
+        chosen, ends = [], []
         for fixed in fixed_ips:
             subnet_id = self._new.get(fixed["subnet_id"], fixed["subnet_id"])
-            if subnet_id in automatic:
-                asked.append({"subnet_id": subnet_id})
-                continue
-            address = {"ip_address": fixed["ip_address"]}
-            if subnet_id in network["subnets"]:
-                address["subnet_id"] = subnet_id
-            # Else Neutron finds the subnet that has this address, or refuses.
-            asked.append(address)
-        return asked
+            end = {"subnet_id": subnet_id} if subnet_id in network["subnets"] else {}
+            if subnet_id not in automatic:
+                chosen.append(fixed["ip_address"])
+                end["ip_address"] = fixed["ip_address"]
+            ends.append(end)
+        subnets = [
+            {"subnet_id": end["subnet_id"]} for end in ends if "subnet_id" in end
+        ]
+        if subnets:
+            yield Wish("a place on its subnets", {"fixed_ips": subnets})
+        if chosen:
+            yield address_wish(chosen, ends)
 
     def _automatic_subnets(self, network: Mapping[str, Any]) -> set[str]:
         """Where an address follows from the MAC, and cannot be asked for."""
         subnets = self._cloud.neutron.by_ids(Kind.SUBNET, network["subnets"])
-        return {
-            subnet["id"]
-            for subnet in subnets.values()
-            if subnet.get("ipv6_address_mode") in _AUTOMATIC_MODES
-        }
+        return {subnet["id"] for subnet in subnets.values() if is_dynamic(subnet)}
 
     def _groups(self, port: Mapping[str, Any]) -> list[str] | None:
         """The security groups; None: those that Neutron gives to any port."""
@@ -256,16 +205,3 @@ class Interfaces:
             if group["project_id"] == self._cloud.project_id:
                 by_name.setdefault(group["name"], []).append(group["id"])
         return {group["id"] for group in groups}, by_name
-
-
-def _pairs(port: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The allowed address pairs; Neutron puts the port's own MAC where there is none.
-
-    That may be another one now.
-    """
-    return [
-        {"ip_address": pair["ip_address"]}
-        if pair.get("mac_address") == port.get("mac_address")
-        else dict(pair)
-        for pair in port.get("allowed_address_pairs") or ()
-    ]

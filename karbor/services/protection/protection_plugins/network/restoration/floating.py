@@ -10,13 +10,13 @@ from karbor.services.protection.protection_plugins.network.restoration.ports imp
 from karbor.services.protection.protection_plugins.network.restoration.target import (
     Target,
 )
-from karbor.services.protection.protection_plugins.network.restoration.wishes import (
-    first_line,
-)
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     Topology,
     title,
+)
+from karbor.services.protection.protection_plugins.wishes import (
+    first_line,
 )
 
 

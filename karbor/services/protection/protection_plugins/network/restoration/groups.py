@@ -16,14 +16,14 @@ from karbor.services.protection.clients.neutron_networks import (
 from karbor.services.protection.protection_plugins.network.restoration.target import (
     Target,
 )
-from karbor.services.protection.protection_plugins.network.restoration.wishes import (
-    Wish,
-)
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     Topology,
     is_default_group,
     title,
+)
+from karbor.services.protection.protection_plugins.wishes import (
+    Wish,
 )
 
 #: What tells one rule of a group from another.

@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from karbor.i18n import _
-from karbor.services.protection.clients.neutron_networks import EXTERNAL, Kind
+from karbor.services.protection.clients.neutron_networks import (
+    EXTERNAL,
+    Kind,
+    is_dynamic,
+)
 from karbor.services.protection.protection_plugins.network.restoration.addresses import (  # noqa: E501
     pools_without,
 )
@@ -15,13 +19,13 @@ from karbor.services.protection.protection_plugins.network.restoration.outside i
 from karbor.services.protection.protection_plugins.network.restoration.target import (
     Target,
 )
-from karbor.services.protection.protection_plugins.network.restoration.wishes import (
-    Wish,
-)
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     Topology,
     title,
+)
+from karbor.services.protection.protection_plugins.wishes import (
+    Wish,
 )
 
 #: A field that Neutron lets its user set, and how people call it. Those that only
@@ -46,7 +50,6 @@ _PROVIDER = (
     "provider:physical_network",
     "provider:segmentation_id",
 )
-_DYNAMIC_MODES = frozenset({"slaac", "dhcpv6-stateless"})
 
 
 def restore_network(
@@ -188,11 +191,6 @@ def open_pools(target: Target, topology: Topology, network: Thing) -> None:
         if thing is not None and not _has_pools(thing, subnet):
             pools = {"allocation_pools": subnet["allocation_pools"]}
             target.neutron.update(Kind.SUBNET, thing["id"], pools)
-
-
-def is_dynamic(subnet: Thing) -> bool:
-    """Whether ports make their addresses in a subnet themselves."""
-    return subnet.get("ipv6_address_mode") in _DYNAMIC_MODES
 
 
 def _has_pools(thing: Mapping[str, Any], subnet: Mapping[str, Any]) -> bool:

@@ -8,15 +8,10 @@ from karbor.services.protection.clients.neutron_networks import (
     OWNER,
     SERVER_PREFIX,
     Kind,
-)
-from karbor.services.protection.protection_plugins.network.restoration.networks import (
     is_dynamic,
 )
 from karbor.services.protection.protection_plugins.network.restoration.target import (
     Target,
-)
-from karbor.services.protection.protection_plugins.network.restoration.wishes import (
-    Wish,
 )
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
@@ -24,6 +19,12 @@ from karbor.services.protection.protection_plugins.network.topology import (
     is_interface,
     title,
 )
+from karbor.services.protection.protection_plugins.port_wishes import (
+    address_wish,
+    has_security,
+    port_wishes,
+)
+from karbor.services.protection.protection_plugins.wishes import Wish
 
 
 def restore_ports(
@@ -99,41 +100,15 @@ class _Making:
         }
         if port.get("device_id"):
             fields["device_id"] = port["device_id"]
-        if self._has_security():
+        if has_security(port):
             fields["security_groups"] = self._groups()
         return self._target.make(Kind.PORT, port, fields, list(self._wishes()))
 
     def _wishes(self) -> Iterator[Wish]:
-        port = self._port
-        for field, what in (
-            ("extra_dhcp_opts", "its DHCP options"),
-            ("dns_name", "its DNS name"),
-        ):
-            if port.get(field):
-                yield Wish(what, {field: port[field]})
-        vnic_type = port.get("binding:vnic_type") or "normal"
-        if vnic_type != "normal":
-            yield Wish(f"the VNIC type {vnic_type}", {"binding:vnic_type": vnic_type})
-        addresses = [end["ip_address"] for end, _new in self._ends()]
-        if addresses:
-            yield Wish(
-                f"the address {', '.join(addresses)}",
-                {"fixed_ips": [self._new_end(end) for end, _new in self._ends()]},
-                tuple(addresses),
-            )
-        mac = port.get("mac_address")
-        if mac:
-            yield Wish(f"the MAC address {mac}", {"mac_address": mac}, (mac,))
-        if not self._has_security():
-            yield Wish(
-                "port security switched off",
-                {"port_security_enabled": False, "security_groups": []},
-            )
-        pairs = port.get("allowed_address_pairs")
-        if pairs:
-            yield Wish("its allowed address pairs", {"allowed_address_pairs": pairs})
-        if port.get("qos_policy_id"):
-            yield Wish("its QoS policy", {"qos_policy_id": port["qos_policy_id"]})
+        ends = self._ends()
+        addresses = [end["ip_address"] for end, _new in ends]
+        wish = address_wish(addresses, [self._new_end(end) for end, _new in ends])
+        return port_wishes(self._port, [wish] if ends else [])
 
     def _ends(self) -> list[tuple[Thing, str]]:
         """The port's addresses, with the subnets in which it is to have them."""
@@ -151,9 +126,6 @@ class _Making:
 
     def _new_end(self, end: Thing) -> Thing:
         return new_end(end, self._target.new_ids, self._subnets)
-
-    def _has_security(self) -> bool:
-        return self._port.get("port_security_enabled") is not False
 
     def _groups(self) -> list[str]:
         groups = []

@@ -19,15 +19,15 @@ from karbor.services.protection.protection_plugins.network.restoration.ports imp
 from karbor.services.protection.protection_plugins.network.restoration.target import (
     Target,
 )
-from karbor.services.protection.protection_plugins.network.restoration.wishes import (
-    Wish,
-    first_line,
-)
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     Topology,
     is_interface,
     title,
+)
+from karbor.services.protection.protection_plugins.wishes import (
+    Wish,
+    first_line,
 )
 
 _WISHES = (

@@ -11,16 +11,16 @@ from karbor.services.protection.clients.neutron_networks import (
     Kind,
     Neutron,
 )
+from karbor.services.protection.protection_plugins import wishes
 from karbor.services.protection.protection_plugins.network.marks import Marks
-from karbor.services.protection.protection_plugins.network.restoration import wishes
-from karbor.services.protection.protection_plugins.network.restoration.wishes import (
-    Wish,
-)
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     title,
 )
 from karbor.services.protection.protection_plugins.remarks import Remarks
+from karbor.services.protection.protection_plugins.wishes import (
+    Wish,
+)
 
 
 @dataclasses.dataclass(frozen=True)

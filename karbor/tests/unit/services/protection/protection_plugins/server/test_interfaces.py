@@ -103,7 +103,8 @@ class TestPorts(InterfaceTests):
         port = found["first interface"]
         assert port["mac_address"] != "fa:16:3e:00:00:02"
         assert port["fixed_ips"][0]["ip_address"] != "10.0.0.5"
-        assert "without its MAC address, its addresses" in remarks
+        assert "without the MAC address fa:16:3e:00:00:02" in remarks
+        assert "without the address 10.0.0.5" in remarks
         assert "is in use" in remarks
 
     def test_the_mac_stays_when_only_the_address_is_in_use(self, ports, cloud):
@@ -111,7 +112,64 @@ class TestPorts(InterfaceTests):
         cloud.neutron.add_port(NET, "10.0.0.5", "fa:16:3e:99:99:99")
         found, remarks = ports()
         assert found["first interface"]["mac_address"] == "fa:16:3e:00:00:02"
-        assert "without its addresses" in remarks
+        assert "without the address 10.0.0.5" in remarks
+
+    @pytest.mark.parametrize(
+        ("field", "status", "text", "what"),
+        [
+            ("mac_address", 409, "fa:16:3e:00:00:02 is in use.", "the MAC address"),
+            ("fixed_ips", 403, "create_port:fixed_ips:subnet_id", "its subnets"),
+            ("fixed_ips", 400, "10.0.0.5 is not valid on net-1", "the address"),
+            (
+                "allowed_address_pairs",
+                403,
+                "create_port:allowed_address_pairs",
+                "pairs",
+            ),
+            ("qos_policy_id", 404, "QoS policy p-1 could not be found.", "its QoS"),
+            ("extra_dhcp_opts", 400, "Invalid extra_dhcp_opts", "its DHCP options"),
+            ("binding:vnic_type", 403, "create_port:binding:vnic_type", "VNIC type"),
+        ],
+    )
+    def test_only_what_is_refused_gives_way(
+        self, call, new_checkpoint, restore, cloud, resource, field, status, text, what
+    ):
+        fields = {
+            "qos_policy_id": "p-1",
+            "extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1400"}],
+            "binding:vnic_type": "direct",
+        }
+        for port in cloud.neutron.ports_of(cloud.server_id):
+            port.update(fields)
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint)
+        cloud.lose()
+
+        def refusal(kind, asked):
+            # What an address is refused for is the address, not the subnet.
+            sign = "10.0.0.5" if "10.0.0.5" in text else field
+            is_asked = "first" in asked.get("description", "") and sign in str(asked)
+            return (status, text) if is_asked else None
+
+        record = RestoreRecord(None, {"id": str(uuid.uuid4())})
+        cloud.neutron.refusals.append(refusal)
+        new_id = restore(
+            checkpoint, record=record, new_resources={ROOT: "a", DATA: "b"}
+        )
+        [port] = [
+            one
+            for one in cloud.neutron.ports_of(new_id)
+            if one["name"] == "first interface"
+        ]
+        wanted = {
+            "mac_address": "fa:16:3e:00:00:02",
+            "fixed_ips": [{"ip_address": "10.0.0.5", "subnet_id": f"of-{NET}"}],
+            "allowed_address_pairs": [{"ip_address": "10.0.0.99"}],
+            **fields,
+        }
+        other = [name for name in wanted if port.get(name) != wanted[name]]
+        assert other == [field]
+        assert what in record.resources_reason[f"{resource.type}#{resource.id}"]
 
     def test_what_a_member_may_not_ask_for_gives_way(self, ports, cloud):
         """As on a network that another project shares."""

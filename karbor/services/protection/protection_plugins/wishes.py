@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making something as like the original as the cloud lets its user make it."""
+"""Making something of Neutron's as like the original as its user may make it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,6 @@ from karbor.services.protection.clients.neutron_networks import (
     Neutron,
     is_over_quota,
 )
-from karbor.services.protection.protection_plugins.network.topology import Thing
 
 #: What Neutron answers to a field that it, or its policy, does not take as it is.
 _REFUSALS = frozenset({400, 403, 404, 409})
@@ -46,7 +45,7 @@ def create(
     kind: Kind,
     fields: Mapping[str, Any],
     wishes: Sequence[Wish],
-) -> tuple[Thing, list[str]]:
+) -> tuple[dict[str, Any], list[str]]:
     """Make something, without those of the wishes that are refused.
 
     A refusal by policy names all fields that have a rule, so what it names is left
@@ -63,13 +62,18 @@ def create(
         try:
             return neutron.create(kind, _overlaid(fields, left)), remarks
         except ServiceFailed as error:
-            if not left or is_over_quota(error) or error.status not in _REFUSALS:
+            if not left or not is_refusal(error):
                 raise
             text = str(error).lower()
             named = [wish for wish in left if wish.is_named_in(text)]
             refused = (named or left)[-1]
             left.remove(refused)
             remarks.append(f"without {refused.what}: {first_line(error)}")
+
+
+def is_refusal(error: ServiceFailed) -> bool:
+    """Whether the same thing with less to it may be had."""
+    return error.status in _REFUSALS and not is_over_quota(error)
 
 
 def first_line(error: Exception) -> str:
