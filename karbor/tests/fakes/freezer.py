@@ -80,6 +80,7 @@ class FreezerServer(JsonService):
     :ivar schedulers: the client ids that are registered
     :ivar is_idle: whether no scheduler runs
     :ivar breaks: actions that fail, having left what they make on the way
+    :ivar loses: whether its data goes where nobody sees it
     """
 
     def __init__(self) -> None:
@@ -94,6 +95,7 @@ class FreezerServer(JsonService):
         self.schedulers = ["scheduler-1", "scheduler-2"]
         self.is_idle = False
         self.breaks: set[str] = set()
+        self.loses = False
         self._backups: dict[tuple[str, str], bytes] = {}
 
     def configure(self, conf: cfg.ConfigOpts) -> None:
@@ -181,6 +183,7 @@ class FreezerServer(JsonService):
         if is_broken:
             self.cinder.add_volume(b"", name=name)
             self.images.make(name=name, owner="project")
+            self.cinder.add_snapshot(volume_id, name=f"snapshot for {name}")
         self._put(action, f"{volume_id}/data", self.cinder.data[volume_id])
 
     def _restore_volume(self, action: dict[str, Any], is_broken: bool) -> None:
@@ -215,7 +218,7 @@ class FreezerServer(JsonService):
     def _put(self, action: dict[str, Any], name: str, data: bytes) -> None:
         container, _slash, folder = action["container"].partition("/")
         objects = self.swift.objects.setdefault(container, {})
-        for part in range(3):
+        for part in range(0 if self.loses else 3):
             objects[f"{folder}/{name}/{part}"] = len(data)
         self._backups[action["container"], name] = data
 

@@ -36,11 +36,13 @@ class Note:
     :param name: of the thing, within its operation and resource
     :param token: a UUID that the made thing carries
     :param finished: whether it was made completely
+    :param is_new: whether it was written just now, and nothing can carry its token
     """
 
     name: str
     token: str
     finished: bool = False
+    is_new: bool = dataclasses.field(default=False, compare=False)
 
 
 def mark_of(token: str) -> str:
@@ -110,13 +112,13 @@ class Notes:
 
     def renew(self, name: str) -> Note:
         """A note with a new token, when what carried the old one is of no use."""
-        note = Note(name, str(uuid.uuid4()))
+        note = Note(name, str(uuid.uuid4()), is_new=True)
         self._write(note)
         return note
 
     def finish(self, note: Note) -> Note:
         """Note that the thing was made completely, so that a revert keeps it."""
-        finished = dataclasses.replace(note, finished=True)
+        finished = dataclasses.replace(note, finished=True, is_new=False)
         self._write(finished)
         return finished
 

@@ -2,23 +2,25 @@
 """The volumes, servers and images of a caller that Freezer reads and makes."""
 
 import functools
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients import cinder_volumes, nova_compute
-from karbor.services.protection.clients.cinder_volumes import Snapshots, Volumes
+from karbor.services.protection.clients.cinder_volumes import (
+    CinderThings,
+    Snapshots,
+    Volumes,
+)
 from karbor.services.protection.clients.faults import calling
-from karbor.services.protection.clients.glance_images import Images
+from karbor.services.protection.clients.glance_images import Images, ImageThings
 from karbor.services.protection.clients.nova_compute import Compute, ServerThings
+from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.freezer.settings import (
     FreezerSettings,
 )
-from karbor.services.protection.waiting.until import (
-    Things,
-    Until,
-)
+from karbor.services.protection.waiting.until import Things, Until, Waits
 
 
 class Cloud:
@@ -57,12 +59,12 @@ class Cloud:
         """All servers of the project."""
         return self.compute.of_project(self.project_id, all_tenants=False)
 
-    def images_named(self, prefix: str) -> dict[str, str]:
-        """The names of the project's images that begin so, by id."""
+    def images_named(self, part: str) -> dict[str, str]:
+        """The names of the project's images that have this in them, by id."""
         return {
             image["id"]: image["name"]
             for image in self.images.owned_by(self.project_id)
-            if (image.get("name") or "").startswith(prefix)
+            if part in (image.get("name") or "")
         }
 
     def servers_from(self, images: Collection[str]) -> list[dict[str, Any]]:
@@ -87,37 +89,57 @@ class Cloud:
 
     def until_server(self, server_id: str) -> Until:
         """The wait for a server that is being made."""
-        things = ServerThings(self.compute, self._context)
         return self._settings.patience.until_status(
-            things, server_id, "active", pending=("build",)
+            self._server_things, server_id, "active", pending=("build",)
         )
 
-    def delete_left(self, mark: str) -> Generator[Until, Any, None]:
-        """Delete all whose name begins with a mark, and servers booted from such.
+    def delete_left(self, mark: str) -> Waits:
+        """Delete all whose name has a mark in it, and servers booted from such.
 
-        What uses another thing goes before it.
+        What uses another thing goes before it. Nova calls the snapshots of a server's
+        volumes after the image that it makes of the server.
 
-        :raises KarborException: when a service refuses, or something does not go
+        :raises KarborException: naming what a service refuses, or what does not go
         """
-        images = self.images_named(mark)
-        servers = [one["id"] for one in self.servers_from(images)]
-        for server_id in servers:
-            self.compute.delete(server_id)
-        things: Things = ServerThings(self.compute, self._context)
-        for server_id in servers:
-            yield self._settings.patience.until_gone(things, server_id)
-        for kind in (self.volumes, self.snapshots):
-            left = [
-                one["id"]
-                for one in kind.list()
-                if (one.get("name") or "").startswith(mark)
-            ]
-            for thing_id in left:
-                kind.delete(thing_id)
-            for thing_id in left:
-                yield self._settings.patience.until_gone(kind, thing_id)
-        for image_id in images:
-            self.images.delete(image_id)
+        yield from removal.each(
+            lambda: self._delete_servers(mark),
+            lambda: self._delete_named(self.volumes, mark),
+            lambda: self._delete_named(self.snapshots, mark),
+            lambda: self._delete_images(mark),
+        )
+
+    def _delete_servers(self, mark: str) -> Waits:
+        left = [one["id"] for one in self.servers_from(self.images_named(mark))]
+        # Nova deletes a server whatever is being done with it.
+        yield from self._delete(
+            self._server_things, self.compute.delete, left, busy=None, going=()
+        )
+
+    def _delete_named(self, things: CinderThings, mark: str) -> Waits:
+        left = [one["id"] for one in things.list() if mark in (one.get("name") or "")]
+        busy = self._settings.patience_of("job_timeout")
+        yield from self._delete(things, things.delete, left, busy=busy)
+
+    def _delete_images(self, mark: str) -> Waits:
+        left = self.images_named(mark)
+        things = ImageThings(self.images, self._context)
+        yield from self._delete(things, self.images.delete, left, busy=None)
+
+    def _delete(
+        self,
+        things: Things,
+        delete: Callable[[str], Any],
+        left: Iterable[str],
+        **kwargs: Any,
+    ) -> Waits:
+        remove = functools.partial(
+            removal.remove, things, delete, patience=self._settings.patience, **kwargs
+        )
+        yield from removal.each(*(functools.partial(remove, one) for one in left))
+
+    @property
+    def _server_things(self) -> ServerThings:
+        return ServerThings(self.compute, self._context)
 
     @functools.cached_property
     def _cinder(self) -> Any:

@@ -20,7 +20,7 @@ from karbor.services.protection.clients.freezer_jobs import (
 from karbor.services.protection.protection_plugins.freezer.settings import (
     FreezerSettings,
 )
-from karbor.services.protection.protection_plugins.resumable import mark_of
+from karbor.services.protection.protection_plugins.resumable import Note, mark_of
 from karbor.services.protection.waiting.until import Thing, Until, Verdict
 
 
@@ -60,19 +60,20 @@ class JobRunner:
 
     def run(
         self,
-        token: str,
+        note: Note,
         description: str | None,
         client_id: str,
         actions: Sequence[Mapping[str, Any]],
     ) -> Generator[Until, Any, None]:
-        """Run the job that carries a token, or go on watching it.
+        """Run the job that carries a note's token, or go on watching it.
 
         :raises KarborException: when Freezer refuses it, nobody runs it, or it fails
         """
-        job = self._jobs.marked(mark_of(token))
+        mark = mark_of(note.token)
+        job = None if note.is_new else self._jobs.marked(mark)
         if job is None:
-            text = f"{description} [{mark_of(token)}]" if description else None
-            job_id = self._jobs.create(text or mark_of(token), client_id, actions)
+            text = f"{description} [{mark}]" if description else mark
+            job_id = self._jobs.create(text, client_id, actions)
             self._jobs.start(job_id)
         else:
             job_id = job["job_id"]

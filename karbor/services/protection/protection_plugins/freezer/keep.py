@@ -22,6 +22,7 @@ from karbor.services.protection.protection_plugins.freezer.protect import (
     container_of,
     is_covered,
 )
+from karbor.services.protection.protection_plugins.freezer.restore import settle
 from karbor.services.protection.protection_plugins.freezer.saved_backup import (
     SavedBackup,
 )
@@ -33,6 +34,8 @@ from karbor.services.protection.protection_plugins.records import report
 from karbor.services.protection.protection_plugins.resumable import (
     delete_notes,
     mark_of,
+    noted_restores,
+    protect_notes,
 )
 from karbor.services.protection.waiting.until import Until
 
@@ -89,8 +92,10 @@ class DeleteOperation(Operation):
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
         with failing(exception.DeleteResourceFailed, NAME, resource):
-            # Of a protection that failed, and was not wholly reverted.
-            yield from clean_up(self._settings, context, section, NOTE)
+            # Of operations that were cut off, or not wholly reverted.
+            for notes in noted_restores(section):
+                yield from settle(self._settings, context, section, notes)
+            yield from clean_up(self._settings, context, protect_notes(section))
             saved = SavedBackup.find(section)
             if saved is not None and saved.targets:
                 yield from self._run_job(section, saved, resource, context)
@@ -113,7 +118,7 @@ class DeleteOperation(Operation):
         note = delete_notes(section).take(NOTE)
         try:
             yield from runner.run(
-                note.token,
+                note,
                 None,
                 runner.choose_scheduler(resource.id, preferred=saved.client_id),
                 delete_actions(self._settings, saved, mark_of(note.token)),

@@ -10,6 +10,7 @@ from typing import Any
 from karbor import exception
 from karbor.common import constants
 from karbor.context import RequestContext
+from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
@@ -31,6 +32,7 @@ from karbor.services.protection.protection_plugins.freezer.targets import (
     ServerKind,
 )
 from karbor.services.protection.protection_plugins.resumable import (
+    Notes,
     mark_of,
     protect_notes,
 )
@@ -152,13 +154,22 @@ class ProtectOperation(Operation):
             if saved.targets:
                 note = protect_notes(section).take(NOTE)
                 yield from runner.run(
-                    note.token,
+                    note,
                     parameters.get("description"),
                     saved.client_id,
                     backup_actions(self._settings, saved, mark_of(note.token)),
                 )
             data = StoredData(self._settings, context, saved.storage, saved.container)
             size = data.size()
+            if saved.targets and data.is_seen and not size:
+                raise exception.InvalidInput(
+                    reason=_(
+                        "Freezer's job was a success, and yet there is nothing of it "
+                        "in %s. See whether the freezer-scheduler writes into the "
+                        "Swift account of the same project"
+                    )
+                    % saved.container
+                )
             tell_moved(kwargs.get("progress"), size)
             dataclasses.replace(saved, size=size).save(section)
 
@@ -186,7 +197,7 @@ class ProtectOperation(Operation):
         **kwargs: Any,
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
-        yield from clean_up(self._settings, context, section, NOTE)
+        yield from clean_up(self._settings, context, protect_notes(section))
         container = container_of(self._settings, checkpoint, resource)
         if section.list_objects():
             StoredData(
@@ -196,14 +207,17 @@ class ProtectOperation(Operation):
 
 
 def clean_up(
-    settings: FreezerSettings, context: RequestContext, section: Any, name: str
+    settings: FreezerSettings, context: RequestContext, notes: Notes
 ) -> Generator[Until, Any, None]:
-    """Remove the job of an unfinished protection, and what it has left in the cloud.
+    """Remove the job of an unfinished operation, and what it has left in the cloud.
+
+    The note stays.
 
     :raises KarborException: when it does not end, or a service refuses
     """
-    note = protect_notes(section).find(name)
+    note = notes.find(NOTE)
     if note is not None:
+        # What goes on would only make more.
         yield from JobRunner(settings, context).remove(note.token)
         yield from Cloud(settings, context).delete_left(mark_of(note.token))
 

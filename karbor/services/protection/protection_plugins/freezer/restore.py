@@ -22,6 +22,7 @@ from karbor.services.protection.protection_plugins.freezer.jobs import JobRunner
 from karbor.services.protection.protection_plugins.freezer.protect import (
     NAME,
     NOTE,
+    clean_up,
     is_covered,
     tell_moved,
 )
@@ -34,6 +35,7 @@ from karbor.services.protection.protection_plugins.freezer.settings import (
 from karbor.services.protection.protection_plugins.freezer.targets import KINDS
 from karbor.services.protection.protection_plugins.records import report
 from karbor.services.protection.protection_plugins.resumable import (
+    Notes,
     mark_of,
     restore_notes,
 )
@@ -90,8 +92,13 @@ class RestoreOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         record = kwargs.get("restore")
         with failing(exception.RestoreResourceFailed, NAME, resource, record):
-            yield from self._finish(
-                section, context, parameters, record, kwargs["new_resources"]
+            yield from _finish(
+                self._settings,
+                context,
+                section,
+                restore_notes(section, record),
+                kwargs["new_resources"],
+                parameters.get("restore_name"),
             )
 
     def on_revert(
@@ -103,19 +110,10 @@ class RestoreOperation(Operation):
         **kwargs: Any,
     ) -> Generator[Until, Any, None]:
         section = checkpoint.get_resource_bank_section(resource.id)
-        record = kwargs.get("restore")
-        new_resources = kwargs.get("new_resources", {})
-        notes = restore_notes(section, record)
-        note = notes.find(NOTE)
-        if note is None:
-            return
-        if note.finished:
-            yield from self._finish(section, context, parameters, record, new_resources)
-            return
-        yield from JobRunner(self._settings, context).remove(note.token)
-        yield from Cloud(self._settings, context).delete_left(mark_of(note.token))
-        LOG.info("Deleted what a failed restore of %s had made.", resource.id)
-        notes.forget(NOTE)
+        notes = restore_notes(section, kwargs.get("restore"))
+        yield from settle(
+            self._settings, context, section, notes, parameters.get("restore_name")
+        )
 
     def _make(
         self,
@@ -134,17 +132,15 @@ class RestoreOperation(Operation):
         mark = mark_of(note.token)
         runner = JobRunner(self._settings, context)
         yield from runner.run(
-            note.token,
+            note,
             None,
             runner.choose_scheduler(resource.id, preferred=saved.client_id),
             restore_actions(self._settings, saved, mark),
         )
         cloud = Cloud(self._settings, context)
-        made = {}
-        for index, target in enumerate(saved.targets):
-            kind = KINDS[target.kind]
-            new_id = kind.restored(cloud, target, prefix_of(mark, index))
-            if new_id is None:
+        made = _made(cloud, saved, mark)
+        for target in saved.targets:
+            if target.id not in made:
                 raise exception.InvalidInput(
                     reason=_(
                         "Freezer's job was a success, and yet there is nothing in "
@@ -153,29 +149,64 @@ class RestoreOperation(Operation):
                     )
                     % {"name": target.name, "id": target.id}
                 )
-            yield kind.until_ready(cloud, new_id)
-            made[target.id] = new_id
+            yield KINDS[target.kind].until_ready(cloud, made[target.id])
         notes.finish(note)
         return made
 
-    def _finish(
-        self,
-        section: Any,
-        context: RequestContext,
-        parameters: dict[str, Any],
-        record: Any,
-        new_resources: dict[str, str],
-    ) -> Generator[Until, Any, None]:
-        """Name what was made, and remove the job."""
-        notes = restore_notes(section, record)
-        note = notes.find(NOTE)
-        if note is None:
-            return
-        cloud = Cloud(self._settings, context)
-        for target in SavedBackup.load(section).targets:
-            new_id = new_resources.get(target.id)
-            if new_id is not None:
-                name = parameters.get("restore_name") or target.name
-                KINDS[target.kind].finish(cloud, target, new_id, name)
-        yield from JobRunner(self._settings, context).remove(note.token)
+
+def settle(
+    settings: FreezerSettings,
+    context: RequestContext,
+    section: Any,
+    notes: Notes,
+    name: str | None = None,
+) -> Generator[Until, Any, None]:
+    """Name what a restore has made when it is whole, else delete it.
+
+    Nothing will run again.
+
+    :param name: that it is to have; its old one by default
+    :raises KarborException: when a job does not end, or a service refuses
+    """
+    note = notes.find(NOTE)
+    if note is not None and note.finished:
+        cloud = Cloud(settings, context)
+        made = _made(cloud, SavedBackup.load(section), mark_of(note.token))
+        yield from _finish(settings, context, section, notes, made, name)
+    elif note is not None:
+        yield from clean_up(settings, context, notes)
         notes.forget(NOTE)
+        LOG.info("Deleted what a failed restore had made from %s.", section)
+
+
+def _made(cloud: Cloud, saved: SavedBackup, mark: str) -> dict[str, str]:
+    """What a job has made that is not named yet: new ids by the original ones."""
+    made = {}
+    for index, target in enumerate(saved.targets):
+        kind = KINDS[target.kind]
+        new_id = kind.restored(cloud, target, prefix_of(mark, index))
+        if new_id is not None:
+            made[target.id] = new_id
+    return made
+
+
+def _finish(
+    settings: FreezerSettings,
+    context: RequestContext,
+    section: Any,
+    notes: Notes,
+    made: dict[str, str],
+    name: str | None,
+) -> Generator[Until, Any, None]:
+    """Name what was made, and remove the job."""
+    note = notes.find(NOTE)
+    if note is None:
+        return
+    cloud = Cloud(settings, context)
+    for target in SavedBackup.load(section).targets:
+        if target.id in made:
+            KINDS[target.kind].finish(
+                cloud, target, made[target.id], name or target.name
+            )
+    yield from JobRunner(settings, context).remove(note.token)
+    notes.forget(NOTE)

@@ -13,6 +13,9 @@ from karbor.services.protection.protection_plugins.freezer.saved_backup import (
     SavedBackup,
     Target,
 )
+from karbor.services.protection.protection_plugins.volume.description import (
+    VolumeDescription,
+)
 from karbor.services.protection.waiting.until import Until
 
 
@@ -60,10 +63,11 @@ class VolumeKind(Kind):
     def look(self, cloud: Cloud, resource_id: str, name: str | None) -> Target:
         volume = _found(cloud.volumes.get(resource_id), self, resource_id, name)
         _check_status(volume, ("available", "in-use"), self)
+        described = VolumeDescription.of(volume)
         details = {
-            "description": volume.get("description"),
-            "metadata": volume.get("metadata") or {},
-            "bootable": volume.get("bootable") == "true",
+            "description": described.description,
+            "metadata": described.metadata,
+            "bootable": described.is_bootable,
         }
         return Target(self.mode, resource_id, volume.get("name") or "", details)
 
@@ -92,7 +96,9 @@ class VolumeKind(Kind):
         details = target.details
         cloud.volumes.rename(new_id, name, details.get("description"))
         if "metadata" in details:
-            cloud.volumes.set_metadata(new_id, details["metadata"])
+            # Of older checkpoints it has what Cinder had set itself.
+            metadata = VolumeDescription(target.id, details).metadata
+            cloud.volumes.set_metadata(new_id, metadata)
             cloud.volumes.set_flags(new_id, bootable=details["bootable"], readonly=None)
 
 

@@ -221,6 +221,66 @@ class TestVolumePlugin(FreezerConformance):
         assert self.section(checkpoint, resource).list_objects() == []
         self.assert_nothing_of_freezers_jobs_is_left()
 
+    @pytest.fixture
+    def half_made(self, call, new_checkpoint):
+        """A protection whose job has failed on its way."""
+        checkpoint = new_checkpoint()
+        self.before = self.freezer.cinder.listing()
+        self.freezer.breaks.add("backup")
+        with pytest.raises(exception.CreateResourceFailed):
+            call("protect", checkpoint)
+        self.freezer.breaks.clear()
+        return checkpoint
+
+    @property
+    def temporary_volume(self):
+        [found] = [
+            one
+            for one in self.freezer.cinder.things["volumes"].values()
+            if one["name"].startswith("karbor-")
+        ]
+        return found
+
+    def test_reverting_waits_for_what_cinder_is_still_making(self, call, half_made):
+        self.temporary_volume["status"] = "creating"
+        call("protect", half_made, hooks=("on_revert",))
+        assert self.freezer.cinder.listing() == self.before
+
+    def test_reverting_goes_on_when_one_thing_stays(self, call, half_made):
+        kept = self.temporary_volume
+        self.freezer.cinder.failing["DELETE volumes"] = [400]
+        with pytest.raises(exception.KarborException, match=kept["id"]):
+            call("protect", half_made, hooks=("on_revert",))
+        left = self.freezer.cinder.listing() - self.before
+        assert left == {("volumes", kept["id"], kept["name"])}
+        call("protect", half_made, hooks=("on_revert",))
+        assert self.freezer.cinder.listing() == self.before
+
+    def test_a_success_without_any_data_is_none(self, call, new_checkpoint):
+        self.freezer.loses = True
+        with pytest.raises(exception.CreateResourceFailed, match="nothing of it in"):
+            call("protect", new_checkpoint())
+
+    def test_what_cinder_says_of_itself_is_no_metadata(
+        self, call, new_checkpoint, restore, resource
+    ):
+        volume = self.freezer.cinder.things["volumes"][resource.id]
+        volume["metadata"] = {"owner": "me", "readonly": "True", "attached_mode": "rw"}
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint)
+        self.check_restored(resource, restore(checkpoint))
+
+    def test_a_new_job_is_made_without_looking_at_all_others(
+        self, call, new_checkpoint
+    ):
+        call("protect", new_checkpoint(), hooks=("on_main",))
+        lists = [
+            request
+            for request in self.freezer.calls("GET", "jobs")
+            if "offset" in request.path
+        ]
+        assert lists == []
+
     def test_reverting_waits_for_a_job_that_runs(self, call, protected, resource):
         call("protect", protected, hooks=("on_revert",))
         checkpoint = protected
@@ -288,6 +348,37 @@ class TestVolumePlugin(FreezerConformance):
         assert self.freezer.cinder.data[restore(old)] == DATA
 
     # Keeping.
+
+    @pytest.mark.parametrize("waits", [0, 1])
+    def test_deleting_takes_what_a_protection_left_that_was_cut_off(
+        self, call, cut_off, new_checkpoint, waits
+    ):
+        before = self.freezer.cinder.listing()
+        self.freezer.breaks.add("backup")
+        checkpoint = new_checkpoint()
+        assert cut_off("protect", checkpoint, "on_main", waits)
+        call("delete", checkpoint)
+        assert self.freezer.cinder.listing() == before
+        assert self.freezer.swift.objects in ({}, {"karbor": {}})
+        self.assert_nothing_of_freezers_jobs_is_left()
+
+    @pytest.mark.parametrize("waits", [0, 1])
+    def test_deleting_takes_what_a_restore_left_that_was_cut_off(
+        self, call, cut_off, protected, waits
+    ):
+        before = self.freezer.cinder.listing()
+        record = RestoreRecord(None, {"id": str(uuid.uuid4())})
+        assert cut_off(
+            "restore", protected, "on_main", waits, restore=record, new_resources={}
+        )
+        call("delete", protected)
+        assert self.freezer.cinder.listing() == before
+        self.assert_nothing_of_freezers_jobs_is_left()
+
+    def test_deleting_names_a_volume_that_was_whole(self, call, protected, restore):
+        new_id = restore(protected, hooks=("on_main",))
+        call("delete", protected)
+        assert self.freezer.cinder.things["volumes"][new_id]["name"] == "data"
 
     def test_a_deletion_that_fails_can_be_tried_again(self, call, protected):
         self.freezer.breaks.add("admin")
