@@ -5,12 +5,14 @@ A GET or HEAD changes nothing, and a DELETE done twice is a DELETE done once (RF
 9.2.2): these are repeated after a lost connection, and after a status that says that
 another try may help. A PUT is idempotent by that rule too, but not in OpenStack, where
 Neutron adds an interface to a router by one. So it is treated as POST and PATCH are:
-repeated only when no connection could be made, so that it was never sent.
+repeated only when no connection could be made, so that it was never sent. A POST that
+asks Keystone for a token does no more when it is done twice than give two of them.
 """
 
 import datetime
 import email.utils
 import functools
+import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,9 @@ from oslo_utils import timeutils
 LOG = logging.getLogger(__name__)
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+
+#: Where Keystone gives tokens.
+_TOKENS = "/auth/tokens"
 
 #: After which another try may help: too many requests, and what a service or a proxy
 #: before it answers while it is broken or overloaded.
@@ -60,7 +65,7 @@ class Repetition:
         retrying = tenacity.Retrying(
             stop=self._stop,
             wait=self._wait,
-            retry=functools.partial(_is_worth_it, method.upper()),
+            retry=functools.partial(_is_worth_it, _is_repeatable(method.upper(), url)),
             before_sleep=functools.partial(_tell, method.upper(), url),
             retry_error_callback=lambda state: state.outcome and state.outcome.result(),
         )
@@ -72,9 +77,15 @@ class Repetition:
         return min(asked, LONGEST_WAIT) if asked else self._backoff(state)
 
 
-def _is_worth_it(method: str, state: tenacity.RetryCallState) -> bool:
+def _is_repeatable(method: str, url: str) -> bool:
+    return method in _REPEATABLE or (
+        method == "POST" and urllib.parse.urlsplit(url).path.endswith(_TOKENS)
+    )
+
+
+def _is_worth_it(is_repeatable: bool, state: tenacity.RetryCallState) -> bool:
     error = state.outcome.exception() if state.outcome else None
-    if method not in _REPEATABLE:
+    if not is_repeatable:
         return error is not None and _was_never_sent(error)
     answer = _answer(state)
     if answer is not None:

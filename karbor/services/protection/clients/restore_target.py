@@ -15,7 +15,11 @@ from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.services.protection.clients.endpoints import catalog_of
 from karbor.services.protection.clients.renewal import RenewedAuth
-from karbor.services.protection.clients.sessions import CloudSession, service_auth
+from karbor.services.protection.clients.sessions import (
+    KEYSTONE_RETRIES,
+    CloudSession,
+    service_auth,
+)
 
 GROUP = "restore_target"
 
@@ -122,6 +126,7 @@ def target_context(
         auth,
         verify=False if options.insecure else (options.cafile or True),
         timeouts=(options.timeout, options.timeout),
+        retries=KEYSTONE_RETRIES,
     )
     access = _log_in(restore_target, auth, own)
     if not access.project_id:

@@ -32,7 +32,8 @@ _RENEW_BEFORE = 120
 #: Seconds to wait for Keystone where ``[service_auth] timeout`` does not say.
 _KEYSTONE_TIMEOUT = 60
 _CONNECT_TIMEOUT = 10.0
-_KEYSTONE_RETRIES = 3
+#: Further tries of what Keystone is asked.
+KEYSTONE_RETRIES = 3
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
@@ -249,7 +250,7 @@ def load_own(
         if options.certfile and options.keyfile
         else options.certfile,
         timeouts=(min(timeout, _CONNECT_TIMEOUT), timeout),
-        retries=_KEYSTONE_RETRIES,
+        retries=KEYSTONE_RETRIES,
         collect_timing=options.collect_timing,
         split_loggers=options.split_loggers,
     )

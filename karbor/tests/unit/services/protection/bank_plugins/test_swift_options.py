@@ -12,6 +12,7 @@ from oslo_config import cfg
 from karbor import exception
 from karbor.services.protection.bank_plugins.swift.account import SwiftErrors
 from karbor.services.protection.bank_plugins.swift_bank_plugin import SwiftBankPlugin
+from karbor.services.protection.clients import sessions
 from karbor.services.protection.provider import ProviderRegistry
 from karbor.services.protection.provider import register_opts as register_provider_opts
 from karbor.tests.conformance.configuration import empty_configuration
@@ -148,7 +149,8 @@ def test_it_is_loaded_while_the_keystone_of_karbors_own_credentials_is_away(tmp_
             assert plugin.list_objects() == []
 
 
-def test_a_keystone_that_cannot_be_reached_is_told(tmp_path):
+def test_a_keystone_that_cannot_be_reached_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(sessions, "KEYSTONE_RETRIES", 0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v3"

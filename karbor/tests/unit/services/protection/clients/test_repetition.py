@@ -34,12 +34,12 @@ class Failing:
         return self.answer if self.left >= 0 else Answer()
 
 
-def send(answer, method="GET", *, failures=2, retries=3, **kwargs):
+def send(answer, method="GET", *, failures=2, retries=3, path="/thing", **kwargs):
     """Send one request; gives what came of it, and the requests that arrived."""
     made = CloudSession(noauth.NoAuth(), retries=retries, retry_interval=INTERVAL)
     with WebServer(Failing(failures, answer)).running() as web:
         try:
-            result = made.request(f"{web.url}/thing", method, **kwargs)
+            result = made.request(f"{web.url}{path}", method, **kwargs)
         except keystoneauth1.exceptions.ClientException as error:
             result = error
     return result, web.requests
@@ -64,6 +64,14 @@ def test_another_try_is_made_after_a_status_that_asks_for_it(method, status):
 @pytest.mark.parametrize("method", REPEATED)
 def test_another_try_is_made_after_a_lost_connection(method):
     result, requests = send(Answer(drop=True), method)
+    assert result.status_code == 200
+    assert len(requests) == 3
+
+
+@pytest.mark.parametrize("answer", [Answer(status=503), Answer(drop=True)])
+def test_a_token_is_asked_for_again(answer):
+    """What comes of it twice is two tokens."""
+    result, requests = send(answer, "POST", path="/identity/v3/auth/tokens", json={})
     assert result.status_code == 200
     assert len(requests) == 3
 

@@ -10,6 +10,7 @@ from oslo_config import cfg
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
+from karbor.services.protection.clients import restore_target
 from karbor.services.protection.clients.renewal import renew
 from karbor.services.protection.clients.restore_target import target_context
 from karbor.tests.fakes.identity import IdentityServer, User, catalog_entry
@@ -57,6 +58,20 @@ def test_the_context_has_the_other_clouds_token_project_and_catalogue(
     assert made.request_id == context.request_id
 
 
+def test_a_keystone_that_fails_for_a_moment_is_asked_again(
+    identity, context, conf, monkeypatch
+):
+    once = identity.log_in
+
+    def log_in(asked):
+        monkeypatch.setattr(identity, "log_in", once)
+        return 503, {"error": {"message": "busy"}}, {"Retry-After": "0.01"}
+
+    monkeypatch.setattr(identity, "log_in", log_in)
+    made = target_context(identity.url, auth(), context, conf)
+    assert made.auth_token in identity.tokens
+
+
 def test_the_url_may_lack_its_version(identity, context, conf):
     made = target_context(identity.url.removesuffix("/v3"), auth(), context, conf)
     assert made.auth_token in identity.tokens
@@ -95,12 +110,14 @@ def test_a_wrong_password_is_named_but_not_told(identity, context, conf):
     assert "refused the user name or password" in message
 
 
-def test_a_keystone_that_fails_gives_its_reason(identity, context, conf):
+def test_a_keystone_that_fails_gives_its_reason(identity, context, conf, monkeypatch):
+    monkeypatch.setattr(restore_target, "KEYSTONE_RETRIES", 0)
     identity.fail_with = 500
     assert "500" in refused(identity.url, auth(), context, conf)
 
 
-def test_a_keystone_that_is_not_there_is_named(context, conf):
+def test_a_keystone_that_is_not_there_is_named(context, conf, monkeypatch):
+    monkeypatch.setattr(restore_target, "KEYSTONE_RETRIES", 0)
     refused("http://127.0.0.1:9/v3", auth(), context, conf)
 
 
