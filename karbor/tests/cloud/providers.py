@@ -20,12 +20,6 @@ VOLUME_PLUGINS = {
 _NOOP = "karbor-noop-protection-plugin"
 _NAMESPACE = uuid.UUID("5d3c1f0e-2d5f-4c57-8f5e-3c1d8a6b9b7e")
 
-_LEASE = """\
-lease_expire_window = 120
-lease_renew_window = 40
-lease_validity_window = 20
-"""
-
 
 def provider_id(volume: str | None, bank: str) -> str:
     """The id of the provider with a volume plugin and a bank."""
@@ -66,14 +60,14 @@ def plugins_beside(volume: str | None) -> list[str]:
     return chosen
 
 
-def write_providers(folder: Path, banks: Path, cloud: Cloud) -> None:
+def write_providers(folder: Path, banks: Path, container: str, cloud: Cloud) -> None:
     """Write a file for each choice of volume plugin and each bank.
 
     :param folder: for the files
     :param banks: for the banks that are files
+    :param container: how the names of the banks' containers in Swift begin
     """
     folder.mkdir()
-    container = f"karbor-{uuid.uuid4().hex[:12]}"
     for volume in installed_choices():
         plugins = "".join(f"plugin = {name}\n" for name in plugins_beside(volume))
         for bank in BANKS:
@@ -92,7 +86,7 @@ def write_providers(folder: Path, banks: Path, cloud: Cloud) -> None:
 
 def _bank_options(bank: str, folder: Path, container: str, cloud: Cloud) -> str:
     if bank == "fs":
-        return f"[file_system_bank_plugin]\nfile_system_bank_path = {folder}\n{_LEASE}"
+        return f"[file_system_bank_plugin]\nfile_system_bank_path = {folder}\n"
     return (
         "[swift_client]\n"
         f"swift_auth_url = {cloud.auth_url}\n"
@@ -100,5 +94,5 @@ def _bank_options(bank: str, folder: Path, container: str, cloud: Cloud) -> str:
         f"swift_key = {cloud.password}\n"
         "swift_tenant_name = service\n\n"
         "[swift_bank_plugin]\n"
-        f"bank_swift_object_container = {container}\n{_LEASE}"
+        f"bank_swift_object_container = {container}\n"
     )

@@ -5,16 +5,25 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 from typing import Any
+
+from openstack.exceptions import ConflictException
 
 from karbor.tests.cloud.cloud import Cloud
 from karbor.tests.cloud.providers import write_providers
 from karbor.tests.rabbit.daemon import Daemon, wait_until
 from karbor.tests.servers.server import LOOPBACK, free_port
 
-USER = "karbor"
+#: ``service`` is what Karbor needs. ``admin`` lets it ask for the floating addresses
+#: that servers had, and use the account in Swift that the banks are in.
+ROLES = ("service", "admin")
+
+#: How often it is tried to empty a container, whose listing may be late.
+_EMPTYINGS = 10
+
 #: Under which the real client looks for Karbor.
 SERVICE_TYPE = "data-protect"
 
@@ -23,7 +32,7 @@ _PATIENCE = 240
 _CREDENTIALS = """\
 auth_type = password
 auth_url = {cloud.auth_url}
-username = karbor
+username = {user}
 password = {cloud.password}
 user_domain_name = Default
 project_name = service
@@ -37,8 +46,14 @@ class KarborService:
     :param folder: empty; for its files and logs
     :param cloud: where it is registered and works
     :param database_url: of an empty database
-    :param region: under which Keystone names its endpoint
+    :param region: under which Keystone names its endpoint; when it is not the cloud's,
+        others use the cloud too, and nothing of this is left in it
+    :cvar user: that it works as, in the project ``service``
+    :cvar roles: that this user has there
     """
+
+    user = "karbor"
+    roles = ROLES
 
     def __init__(
         self, folder: Path, cloud: Cloud, database_url: str, region: str
@@ -51,7 +66,10 @@ class KarborService:
         self._port = free_port()
         self._api: subprocess.Popen[bytes] | None = None
         self._admin = cloud.connect("admin", cloud.password, "admin")
-        write_providers(folder / "providers.d", folder / "banks", cloud)
+        self._container = f"karbor-{uuid.uuid4().hex[:12]}"
+        write_providers(
+            folder / "providers.d", folder / "banks", self._container, cloud
+        )
         self.daemons = [
             Daemon(self, host, self.config(host)) for host in ("host-1", "host-2")
         ]
@@ -78,13 +96,18 @@ class KarborService:
             )
 
     def stop(self) -> None:
-        """End its processes, and take its endpoint out of the catalogue."""
+        """End its processes, and take what it has in the cloud away."""
         for daemon in self.daemons:
             daemon.kill()
         self.stop_api()
-        for endpoint in self._admin.identity.endpoints(region_id=self.region):
+        identity = self._admin.identity
+        for endpoint in identity.endpoints(region_id=self.region):
             if endpoint.url.startswith(self._url):
-                self._admin.identity.delete_endpoint(endpoint)
+                identity.delete_endpoint(endpoint)
+        if self.region != self.cloud.region:
+            if identity.find_region(self.region) is not None:
+                identity.delete_region(self.region)
+            self._delete_containers()
 
     def start_api(self) -> None:
         """Start ``karbor-api``, and wait until it listens."""
@@ -124,7 +147,7 @@ class KarborService:
             "zombie_sweep_interval": 2,
             **more,
         }
-        credentials = _CREDENTIALS.format(cloud=self.cloud)
+        credentials = _CREDENTIALS.format(cloud=self.cloud, user=self.user)
         path = self.folder / f"{host}.conf"
         path.write_text(
             "[DEFAULT]\n"
@@ -154,12 +177,31 @@ class KarborService:
         """The user that Karbor works as, unless the cloud has it."""
         identity = self._admin.identity
         project = identity.find_project("service", ignore_missing=False)
-        user = identity.find_user(USER) or identity.create_user(
-            name=USER, password=self.cloud.password, domain_id="default"
+        user = identity.find_user(self.user) or identity.create_user(
+            name=self.user, password=self.cloud.password, domain_id="default"
         )
-        for name in ("admin", "service"):
+        for name in self.roles:
             role = identity.find_role(name, ignore_missing=False)
             identity.assign_project_role_to_user(project, user, role)
+
+    def _delete_containers(self) -> None:
+        """Those of its banks."""
+        store = self.cloud.connect(
+            self.user, self.cloud.password, "service"
+        ).object_store
+        for found in list(store.containers(prefix=self._container)):
+            for attempt in range(_EMPTYINGS):
+                # One that is deleted or has expired may be listed still.
+                for one in store.objects(found.name):
+                    store.delete_object(one.name, container=found.name)
+                try:
+                    store.delete_container(found.name)
+                except ConflictException:
+                    if attempt == _EMPTYINGS - 1:
+                        raise
+                    time.sleep(1)
+                else:
+                    break
 
     def _register_endpoint(self) -> None:
         """Name the API in the catalogue, in place of what the region named before."""
