@@ -83,6 +83,8 @@ bind_port = {port}
 pipeline = {server}-server
 [app:{server}-server]
 use = egg:swift#{server}
+# Of the object server: who has written is answered when listings have it.
+container_update_timeout = 30
 recon_cache_path = {base}/cache
 [{server}-updater]
 interval = 2

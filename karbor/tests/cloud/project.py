@@ -22,6 +22,8 @@ from karbor.tests.cloud.service import SERVICE_TYPE
 _PATIENCE = 180
 #: Seconds in which a trust is gone.
 _GIVEN_BACK = 30
+#: Seconds in which listings show what was deleted no more.
+_SETTLED = 60
 _GIB = 1024**3
 #: Where random bytes are put into a volume: at its begin, its end and in between.
 _PIECE = 256 * 1024
@@ -61,11 +63,18 @@ class Project:
         return self
 
     def __exit__(self, *error: object) -> None:
-        inventory.purge(self.connection)
+        identity = self._admin.identity
+        with contextlib.ExitStack() as stack:
+            # From below, each also when another one fails.
+            stack.callback(identity.delete_project, self.id)
+            stack.callback(identity.delete_user, self.user_id)
+            stack.callback(self._delete_security_groups)
+            stack.callback(inventory.purge, self.connection)
+
+    def _delete_security_groups(self) -> None:
+        """The one that every project has, too."""
         for group in self._admin.network.security_groups(project_id=self.id):
             self._admin.network.delete_security_group(group)
-        self._admin.identity.delete_user(self.user_id)
-        self._admin.identity.delete_project(self.id)
 
     @property
     def session(self) -> session.Session:
@@ -92,6 +101,20 @@ class Project:
         while True:
             found = inventory.listing(self.connection)
             if "trusts" not in found or time.monotonic() >= give_up:
+                return found
+            time.sleep(0.3)
+
+    def settled(
+        self, is_expected: Callable[[dict[str, set[inventory.Thing]]], bool]
+    ) -> dict[str, set[inventory.Thing]]:
+        """Its listing as soon as it is as expected, or else the last that was seen.
+
+        For what a service deletes after it has said so.
+        """
+        give_up = time.monotonic() + _SETTLED
+        while True:
+            found = self.listing()
+            if is_expected(found) or time.monotonic() >= give_up:
                 return found
             time.sleep(0.3)
 

@@ -107,7 +107,8 @@ def test_a_database_comes_back_where_it_was(
     karbor.wait_for_checkpoint(chosen, full, "error-deleting")
     karbor.delete(chosen, incremental)
     karbor.delete(chosen, full)
-    assert not project.listing().keys() & {"database backups", "objects"}
+    gone = {"database backups", "objects"}
+    assert not gone & project.settled(lambda found: not gone & found.keys()).keys()
 
 
 def networks_of(instance):
