@@ -12,7 +12,10 @@ from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.records import report
-from karbor.services.protection.protection_plugins.resumable import restore_notes
+from karbor.services.protection.protection_plugins.resumable import (
+    Notes,
+    restore_notes,
+)
 from karbor.services.protection.protection_plugins.volume.description import (
     VolumeDescription,
 )
@@ -69,9 +72,8 @@ class RestoreOperation(Operation):
                 progress.expect(described.bytes)
             given = parameters.get("volume_id")
             if given:
-                notes.take(_OVERWRITING)
                 volume_id, remark = yield from _overwrite(
-                    cloud, kept, described, given, parameters
+                    cloud, notes, kept, described, parameters
                 )
                 notes.forget(_OVERWRITING)
             else:
@@ -138,12 +140,12 @@ def _described(saved: SavedVolume, kept: dict[str, Any]) -> VolumeDescription:
 
 def _overwrite(
     cloud: VolumeCloud,
+    notes: Notes,
     backup: dict[str, Any],
     described: VolumeDescription,
-    volume_id: str,
     parameters: dict[str, Any],
 ) -> Generator[Until, Any, tuple[str, str]]:
-    volumes = cloud.volumes
+    volumes, volume_id = cloud.volumes, parameters["volume_id"]
     volume = volumes.get(volume_id)
     if volume is None:
         raise exception.InvalidParameterValue(
@@ -151,11 +153,15 @@ def _overwrite(
             % volume_id
         )
     status = volumes.status_of(volume)
-    if status not in ("available", "restoring-backup"):
+    # Without a note it is overwritten with another backup, by somebody else.
+    is_mine = notes.find(_OVERWRITING) is not None
+    if status != "available" and not (is_mine and status == "restoring-backup"):
         raise exception.ProtectableResourceInvalidStatus(
             id=volume_id,
             type=constants.VOLUME_RESOURCE_TYPE,
-            status=_("'%s'. Detach it: only an available volume can be overwritten")
+            status=_(
+                "'%s'. Only an available volume can be overwritten: detach it, or wait"
+            )
             % status,
         )
     if volume["size"] < backup["size"]:
@@ -165,6 +171,7 @@ def _overwrite(
             reason=_("of %(size)s GiB does not fit into volume %(volume)s of %(own)s")
             % {"size": backup["size"], "volume": volume_id, "own": volume["size"]},
         )
+    notes.take(_OVERWRITING)
     if status == "available":
         cloud.backups.restore(backup["id"], volume_id)
     yield cloud.until_copied(
