@@ -154,12 +154,10 @@ class BlockStorageServer(JsonService):
             data, timestamp = self.data[snapshot["id"]], snapshot["created_at"]
         elif volume["status"] == "in-use" and not asked["force"]:
             raise Refused(400, "Backing up an in-use volume must use the force flag.")
-        others = self.things["backups"].values()
-        base = [one for one in others if one["volume_id"] == volume["id"]]
-        if asked["incremental"]:
-            if not base:
-                raise Refused(400, "No backups available to do an incremental backup.")
-            base[-1]["has_dependent_backups"] = True
+        base = self._base(volume, timestamp) if asked["incremental"] else None
+        is_larger = base is not None and volume["size"] > base["size"]
+        if base is not None and not is_larger:
+            base["has_dependent_backups"] = True
         made = self._make(
             "backups",
             data,
@@ -170,11 +168,14 @@ class BlockStorageServer(JsonService):
                 "container": asked.get("container") or "volumebackups",
                 "is_incremental": asked["incremental"],
                 "has_dependent_backups": False,
+                "of_volume": dict(volume["metadata"]),
                 "data_timestamp": timestamp,
                 "size": volume["size"],
-                "status": "creating",
-                "fail_reason": None,
-                "base": base[-1]["id"] if asked["incremental"] else None,
+                "status": "error" if is_larger else "creating",
+                "fail_reason": "Volume size increased. Do a full backup."
+                if is_larger
+                else None,
+                "base": base and base["id"],
             },
         )
         return 202, {"backup": {"id": made["id"], "name": made["name"]}}
@@ -236,9 +237,20 @@ class BlockStorageServer(JsonService):
     def _restore(self, backup_id: str, said: Fields) -> Any:
         volume = self._find("volumes", said["volume_id"])
         backup = self._find("backups", backup_id)
-        volume.update(status="restoring-backup", metadata={})
+        volume.update(status="restoring-backup", metadata=backup["of_volume"])
         self.data[volume["id"]] = self.data[backup["id"]]
         return 202, {"restore": {"backup_id": backup_id, "volume_id": volume["id"]}}
+
+    def _base(self, volume: Fields, timestamp: str) -> Fields:
+        """What an incremental backup of data of a moment builds on."""
+        found = [
+            one
+            for one in self.things["backups"].values()
+            if one["volume_id"] == volume["id"] and one["data_timestamp"] < timestamp
+        ]
+        if not found:
+            raise Refused(400, "No backups available to do an incremental backup.")
+        return max(found, key=lambda one: one["data_timestamp"])
 
     def _source(self, fields: Fields) -> bytes:
         if "imageRef" in fields:
@@ -248,6 +260,9 @@ class BlockStorageServer(JsonService):
             return self.images.data[image["id"]]
         kind = "snapshots" if "snapshot_id" in fields else "backups"
         source = self._find(kind, fields.get("snapshot_id") or fields["backup_id"])
+        if kind == "backups":
+            # Cinder puts the metadata back that a backup has.
+            fields["metadata"] = {**source["of_volume"], **fields["metadata"]}
         return self.data[source["id"]]
 
     def _make(self, kind: str, data: bytes, **fields: Any) -> Fields:

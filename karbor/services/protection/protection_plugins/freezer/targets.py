@@ -66,7 +66,7 @@ class VolumeKind(Kind):
         described = VolumeDescription.of(volume)
         details = {
             "description": described.description,
-            "metadata": described.metadata,
+            "metadata": described.metadata or {},
             "bootable": described.is_bootable,
         }
         return Target(self.mode, resource_id, volume.get("name") or "", details)
@@ -98,7 +98,7 @@ class VolumeKind(Kind):
         if "metadata" in details:
             # Of older checkpoints it has what Cinder had set itself.
             metadata = VolumeDescription(target.id, details).metadata
-            cloud.volumes.set_metadata(new_id, metadata)
+            cloud.volumes.set_metadata(new_id, metadata or {})
             cloud.volumes.set_flags(new_id, bootable=details["bootable"], readonly=None)
 
 

@@ -49,6 +49,10 @@ class VolumeDescription:
         """GiB."""
         return int(self.fields["size"])
 
+    def with_size(self, size: int) -> "VolumeDescription":
+        """The same with another size, in GiB: that of what has its data."""
+        return VolumeDescription(self.id, {**self.fields, "size": size})
+
     @property
     def bytes(self) -> int:
         """The same in bytes."""
@@ -75,9 +79,11 @@ class VolumeDescription:
         return self.fields.get("availability_zone")
 
     @property
-    def metadata(self) -> dict[str, str]:
-        """What its owner had set."""
-        found = self.fields.get("metadata") or {}
+    def metadata(self) -> dict[str, str] | None:
+        """What its owner had set; None when that was not kept."""
+        found = self.fields.get("metadata")
+        if found is None:
+            return None
         return {name: found[name] for name in found if name not in _CINDERS_OWN}
 
     @property

@@ -200,8 +200,9 @@ def equip(
         }
         old = sorted(before.keys() - wanted.keys())
         changes.append(lambda: volumes.set_image_metadata(volume_id, new, old))
-    if described.metadata != found.metadata:
-        changes.append(lambda: volumes.set_metadata(volume_id, described.metadata))
+    metadata = described.metadata
+    if metadata is not None and metadata != found.metadata:
+        changes.append(lambda: volumes.set_metadata(volume_id, metadata))
     bootable = _changed(described.is_bootable, found.is_bootable)
     readonly = _changed(described.is_readonly, found.is_readonly)
     if (bootable, readonly) != (None, None):

@@ -120,9 +120,9 @@ class ProtectOperation(Operation):
                     "container": backup["container"],
                     "is_incremental": backup["is_incremental"],
                 }
-                SavedVolume(saved.described, backup["id"], details).save(
-                    section, BACKUP
-                )
+                # The volume may have been extended since it was prepared.
+                described = saved.described.with_size(backup["size"])
+                SavedVolume(described, backup["id"], details).save(section, BACKUP)
             notes.forget(MARK)
             yield from snapshot.clean_up()
             if progress is not None:
@@ -165,16 +165,23 @@ def _request(
 
 
 def _has_base(cloud: VolumeCloud, resource: Resource, snapshot: dict[str, Any]) -> bool:
-    """Whether Cinder has a backup that an incremental one could build on.
+    """Whether Cinder has a backup that an incremental one can build on.
 
-    Of a snapshot's backup the base is one of older data.
+    It takes the one of the latest data; of a snapshot's backup, of data older than
+    that. Most of its drivers build on none of a volume that was smaller.
     """
     latest = snapshot.get("created_at")
-    return any(
-        backup["status"] == "available"
-        and (latest is None or str(backup["data_timestamp"]) < latest)
+    bases = [
+        backup
         for backup in cloud.backups.list(volume_id=resource.id)
-    )
+        if backup["status"] == "available"
+        and (latest is None or str(backup["data_timestamp"]) < latest)
+    ]
+    volume = cloud.volumes.get(resource.id)
+    if volume is None or not bases:
+        return False
+    base = max(bases, key=lambda backup: str(backup["data_timestamp"]))
+    return bool(base["size"] >= volume["size"])
 
 
 def _failing(resource: Resource) -> AbstractContextManager[None]:

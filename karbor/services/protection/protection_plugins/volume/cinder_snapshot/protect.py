@@ -79,9 +79,8 @@ class ProtectOperation(Operation):
                 "name": snapshot["name"],
                 "description": snapshot["description"],
             }
-            SavedVolume(VolumeDescription.of(volume), snapshot["id"], details).save(
-                section, SNAPSHOT
-            )
+            described = VolumeDescription.of(volume).with_size(snapshot["size"])
+            SavedVolume(described, snapshot["id"], details).save(section, SNAPSHOT)
             notes.forget(MARK)
 
     def on_revert(

@@ -140,9 +140,10 @@ class House:
         :returns: False when it ended before
         """
         made = getattr(self.plugin, f"get_{operation}_operation")(self.resource)
+        parameters = kwargs.pop("parameters", {})
         kwargs.setdefault("restore", self.record)
         kwargs.setdefault("new_resources", self.new_resources)
-        return cut(self._hook(made, hook, {}, kwargs), self._watcher, waits)
+        return cut(self._hook(made, hook, parameters, kwargs), self._watcher, waits)
 
     def _hook(
         self, made: Any, hook: str, parameters: dict[str, Any], kwargs: dict[str, Any]

@@ -78,6 +78,36 @@ def test_the_automatic_mode_builds_on_what_there_is(house):
     assert backup(house)["is_incremental"] is True
 
 
+def test_the_automatic_mode_is_full_when_the_volume_has_grown(house):
+    sizes = (1, 2, 2)
+    for size, is_incremental in zip(sizes, (False, False, True), strict=True):
+        house.volume["size"] = size
+        house.checkpoint = house.new_checkpoint()
+        house.protect(backup_mode="auto")
+        assert backup(house)["is_incremental"] is is_incremental
+
+
+def test_the_automatic_mode_looks_at_the_backup_of_the_latest_data(house):
+    house.protect("on_prepare_finish")
+    house.volume["size"] = 2
+    first, house.checkpoint = house.checkpoint, house.new_checkpoint()
+    house.protect()
+    # Made later, of earlier data, and of a smaller volume.
+    house.checkpoint, house.volume["size"] = first, 1
+    house.protect("on_main")
+    house.checkpoint, house.volume["size"] = house.new_checkpoint(), 2
+    house.protect(backup_mode="auto")
+    assert backup(house)["is_incremental"] is True
+
+
+def test_a_volume_that_grows_before_it_is_backed_up_is_as_large_as_its_backup(house):
+    house.protect("on_prepare_finish")
+    house.volume["size"] = 2
+    house.protect("on_main", "on_complete")
+    assert house.verify() == "available"
+    assert house.restore()["size"] == 2
+
+
 def test_the_default_is_full(house):
     for _each in range(2):
         house.checkpoint = house.new_checkpoint()
@@ -186,7 +216,8 @@ def test_a_given_volume_is_overwritten_and_keeps_its_name(house):
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"status": "in-use"}, "Detach it"),
+        ({"status": "in-use"}, "detach it"),
+        ({"status": "restoring-backup"}, "or wait"),
         ({"size": 0}, "does not fit"),
     ],
 )
@@ -197,6 +228,20 @@ def test_a_given_volume_must_fit(house, fields, reason):
         house.restore(*UNTIL_MAIN, volume_id=target)
     house.restore("on_revert", volume_id=target)
     assert house.cinder.data[target] == b"old"
+    assert "neither its old data" not in house.remark()
+
+
+def test_killed_while_it_overwrites_a_given_volume_it_goes_on(house):
+    house.protect()
+    target = house.cinder.add_volume(b"old", name="mine")
+    assert house.cut("restore", "on_main", 0, parameters={"volume_id": target})
+    assert house.cinder.things["volumes"][target]["status"] == "restoring-backup"
+    house.restore(volume_id=target)
+    assert house.cinder.data[target] == house.data
+    restores = [
+        one for one in house.cinder.calls("POST", "backups") if "restore" in one.path
+    ]
+    assert len(restores) == 1
 
 
 def test_a_given_volume_must_exist(house):
@@ -258,6 +303,7 @@ def test_deleting_goes_on_when_somebody_has_deleted_the_backup(house):
 
 
 def test_a_checkpoint_of_karbor_1_is_restored_and_deleted(house):
+    house.volume["metadata"] = {"tier": "1"}
     house.protect()
     backup_id = backup(house)["id"]
     house.checkpoint = house.new_checkpoint()
@@ -267,6 +313,7 @@ def test_a_checkpoint_of_karbor_1_is_restored_and_deleted(house):
     assert house.verify() == "available"
     made = house.restore()
     assert house.cinder.data[made["id"]] == house.data
+    assert made["metadata"] == {"tier": "1"}, "as Cinder put it back"
     house.delete()
     assert house.cinder.things["backups"] == {}
 
