@@ -17,7 +17,7 @@ class RequestContext(context.RequestContext):
     """A request's identity, in the shape that the Karbor 1.x API sends.
 
     ``service_catalog`` and ``remote_address`` ride along for the clients that
-    are made from it. What the two attributes below say holds for this object only: it
+    are made from it. What the attributes below say holds for this object only: it
     goes into no message and into nothing that is kept.
     """
 
@@ -26,6 +26,8 @@ class RequestContext(context.RequestContext):
     auth_plugin: plugin.BaseAuthPlugin | None = None
     #: Whether this is a user of another cloud than the configured one.
     is_foreign = False
+    #: In which of its regions then; None: in the first that its catalogue names.
+    region_name: str | None = None
 
     def __init__(
         self,
@@ -122,7 +124,8 @@ class RequestContext(context.RequestContext):
     def elevated(self) -> "RequestContext":
         """A copy of this context that may do what an admin may."""
         other = type(self).from_dict(self.to_dict(), is_admin=True)
-        other.auth_plugin, other.is_foreign = self.auth_plugin, self.is_foreign
+        for name in ("auth_plugin", "is_foreign", "region_name"):
+            setattr(other, name, getattr(self, name))
         return other
 
 

@@ -104,10 +104,7 @@ class ClientFactory:
             return True
         catalog = endpoints.catalog_of(context)
         if catalog:
-            name = f"{service}_catalog_info"
-            service_type, _name, _interface = endpoints.parse_catalog_info(
-                f"[{described.group}] {name}", options[name]
-            )
+            service_type, _name, _interface = _catalog_info(described, options, context)
             return endpoints.names_service(catalog, service_type)
         has_keystone = context.auth_token or context.auth_plugin
         return bool(has_keystone) or sessions.service_auth(conf) is not None
@@ -175,10 +172,38 @@ def _find_endpoint(
             return url
     if context is None or (privileged_user and own is not None):
         return None
+    wanted = _catalog_info(described, options, context)
+    return endpoints.catalog_endpoint(
+        endpoints.catalog_of(context), *wanted, _region(options, context)
+    )
+
+
+def _catalog_info(
+    described: ServiceOptions,
+    options: cfg.ConfigOpts.GroupAttr,
+    context: RequestContext,
+) -> tuple[str, str, str]:
+    """Type, name and interface of a service in a context's catalogue.
+
+    What is configured is how this cloud's catalogue names it, and how it is reached
+    from here. Of another one only the public endpoints can be.
+
+    :raises KarborException: when the option is malformed
+    """
+    if _is_foreign(context):
+        return described.service_type, described.service_name, "public"
     name = f"{described.service}_catalog_info"
-    wanted = endpoints.parse_catalog_info(f"[{described.group}] {name}", options[name])
-    region = None if _is_foreign(context) else options.region_id
-    return endpoints.catalog_endpoint(endpoints.catalog_of(context), *wanted, region)
+    return endpoints.parse_catalog_info(f"[{described.group}] {name}", options[name])
+
+
+def _region(
+    options: cfg.ConfigOpts.GroupAttr, context: RequestContext | None
+) -> str | None:
+    """In which region a service is taken; None: the catalogue's first."""
+    if context is not None and context.is_foreign:
+        return context.region_name
+    region: str | None = options.region_id
+    return region
 
 
 def _choose_auth(
@@ -236,18 +261,34 @@ def _ask_keystone(
 ) -> str:
     """The endpoint in the catalogue of the credentials that the session has."""
     url = None
+    is_foreign, region = _is_foreign(context), _region(options, context)
+    service_type = described.service_type if is_foreign else options.service_type
     reason, cause = _("no catalogue names it"), None
     try:
         url = session.get_endpoint(
-            service_type=options.service_type,
-            service_name=None if _is_foreign(context) else options.service_name,
-            interface="public" if _is_foreign(context) else options.interface,
-            region_name=None if _is_foreign(context) else options.region_id,
+            service_type=service_type,
+            service_name=None if is_foreign else options.service_name,
+            interface="public" if is_foreign else options.interface,
+            region_name=region,
         )
     except keystoneauth1.exceptions.ClientException as error:
         reason, cause = str(error), error
     if url:
         return url
+    if is_foreign:
+        raise exception.KarborException(
+            _(
+                "The endpoint of %(service)s in the other cloud was not found: "
+                "%(reason)s. Its catalogue must have a public one of type '%(type)s'"
+                "%(region)s; restore_auth may say another region_name."
+            )
+            % {
+                "service": described.service,
+                "type": service_type,
+                "reason": reason,
+                "region": f" in region {region}" if region else "",
+            }
+        ) from cause
     raise exception.KarborException(
         _(
             "The endpoint of %(service)s was not found: %(reason)s. Set "
@@ -257,7 +298,7 @@ def _ask_keystone(
         % {
             "service": described.service,
             "group": described.group,
-            "type": options.service_type,
+            "type": service_type,
             "reason": reason,
         }
     ) from cause

@@ -11,7 +11,9 @@ from karbor.services.protection.clients.options import service_options
 if TYPE_CHECKING:
     from karbor.services.protection.client_factory import ServiceAccess
 
-OPTIONS = service_options("cinder", "volumev3", "cinderv3", appends_project=True)
+OPTIONS = service_options(
+    "cinder", "volumev3", "cinderv3", version="v3", appends_project=True
+)
 
 #: The microversion that Karbor 1.x speaks: groups, and list filters.
 VERSION = "3.43"
@@ -22,7 +24,7 @@ def create(access: "ServiceAccess", **kwargs: Any) -> Any:
     return cinder.Client(
         kwargs.pop("version", VERSION),
         session=access.session,
-        endpoint_override=with_version(access.endpoint, "v3"),
+        endpoint_override=with_version(access.endpoint, OPTIONS.version),
         global_request_id=access.request_id,
         **kwargs,
     )

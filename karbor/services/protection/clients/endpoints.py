@@ -45,8 +45,8 @@ def configured_endpoint(
         return None
     url = url.rstrip("/")
     if described.appends_project and project_id and not url.endswith(project_id):
-        url = f"{url}/{project_id}"
-    return url
+        url = f"{with_version(url, described.version)}/{project_id}"
+    return str(url)
 
 
 def catalog_of(context: RequestContext) -> list[Mapping[str, Any]]:

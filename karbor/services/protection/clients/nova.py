@@ -11,7 +11,9 @@ from karbor.services.protection.clients.options import service_options
 if TYPE_CHECKING:
     from karbor.services.protection.client_factory import ServiceAccess
 
-OPTIONS = service_options("nova", "compute", "nova", appends_project=True)
+OPTIONS = service_options(
+    "nova", "compute", "nova", version="v2.1", appends_project=True
+)
 
 VERSION = "2.1"
 
@@ -21,7 +23,7 @@ def create(access: "ServiceAccess", **kwargs: Any) -> Any:
     return nova.Client(
         kwargs.pop("version", VERSION),
         session=access.session,
-        endpoint_override=with_version(access.endpoint, "v2.1"),
+        endpoint_override=with_version(access.endpoint, OPTIONS.version),
         global_request_id=access.request_id,
         **kwargs,
     )

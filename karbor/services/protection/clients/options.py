@@ -15,14 +15,21 @@ class ServiceOptions:
 
     :param service: the name that plugins give to ``create_client``
     :param group: the configuration group, ``<service>_client``
+    :param service_type: as catalogues name it that nothing is configured for
+    :param service_name: likewise
     :param options: for ``register_opts``
+    :param version: of its API, which a URL gets that has none; empty where the client
+        library puts it there
     :param appends_project: whether a configured endpoint gets ``/<project id>``
-        appended, as Karbor 1.x does for Nova and Cinder
+        appended, behind the version, as Karbor 1.x does for Nova and Cinder
     """
 
     service: str
     group: str
+    service_type: str
+    service_name: str
     options: tuple[cfg.Opt, ...]
+    version: str = ""
     appends_project: bool = False
 
     def register(self, conf: cfg.ConfigOpts) -> cfg.ConfigOpts.GroupAttr:
@@ -36,6 +43,7 @@ def service_options(
     service_type: str,
     service_name: str,
     *,
+    version: str = "",
     appends_project: bool = False,
     extra: tuple[cfg.Opt, ...] = (),
 ) -> ServiceOptions:
@@ -43,6 +51,8 @@ def service_options(
 
     :param service_type: as Keystone's catalogue names it
     :param service_name: likewise
+    :param version: see :class:`ServiceOptions`
+    :param appends_project: likewise
     :param extra: options that only this service has
     """
     options = (
@@ -128,6 +138,9 @@ def service_options(
     return ServiceOptions(
         service=service,
         group=f"{service}_client",
+        service_type=service_type,
+        service_name=service_name,
         options=options,
+        version=version,
         appends_project=appends_project,
     )

@@ -114,7 +114,8 @@ def target_context(
         optionally ``project_name`` or ``project_id``, and domains; a domain that is
         not given is 'Default'. Without a project it is the user's default project, or
         the only one that the user has. Or an application credential or a token; the
-        last is not renewed.
+        last is not renewed. With ``region_name``, that region is taken from the
+        catalogue, also of this cloud.
     :param context: who asked; the request id goes on with the work
     :raises AuthorizationFailure: naming the target and the reason
     """
@@ -147,7 +148,11 @@ def target_context(
         global_request_id=context.global_request_id,
         overwrite=False,
     )
-    made.is_foreign = not _is_home(restore_target, context, conf)
+    made.region_name = said.get("region_name") or None
+    # What is configured here is for one region of this cloud.
+    made.is_foreign = made.region_name is not None or not _is_home(
+        restore_target, context, conf
+    )
     made.auth_plugin = RenewedAuth(auth, own, made)
     return made
 

@@ -13,7 +13,9 @@ from karbor.services.protection.clients.options import service_options
 if TYPE_CHECKING:
     from karbor.services.protection.client_factory import ServiceAccess
 
-OPTIONS = service_options("trove", "database", "trove", appends_project=True)
+OPTIONS = service_options(
+    "trove", "database", "trove", version="v1.0", appends_project=True
+)
 
 _import_lock = threading.Lock()
 
@@ -43,7 +45,7 @@ with _without_eventlet():
 def create(access: "ServiceAccess", **kwargs: Any) -> Any:
     """A Trove client (``troveclient.v1.client.Client``) for the session's user."""
     project_id = access.session.get_project_id()
-    endpoint = with_version(access.endpoint, f"v1.0/{project_id}")
+    endpoint = with_version(access.endpoint, f"{OPTIONS.version}/{project_id}")
     return trove.Client(
         session=access.session,
         bypass_url=endpoint,

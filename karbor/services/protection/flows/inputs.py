@@ -25,6 +25,7 @@ _PUBLIC_AUTH_KEYS = frozenset(
         "project_name",
         "project_domain_id",
         "project_domain_name",
+        "region_name",
         "application_credential_id",
         "application_credential_name",
     }

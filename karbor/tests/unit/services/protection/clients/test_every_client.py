@@ -120,6 +120,40 @@ def test_a_configured_endpoint_comes_before_the_catalogue(name, web, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_configured_endpoint_may_leave_the_version_out(name, web, tmp_path):
+    version = SERVICES[name].version if name == "swift" else ""
+    conf = configuration(
+        tmp_path, name, f"{name}_endpoint = {web.url}/configured{version}"
+    )
+    expected = SERVICES[name].path
+    if name == "nova":  # as Karbor 1.x has it
+        expected = f"/v2.1/{PROJECT}/servers/detail"
+    path = path_of_the_call(web, name, caller(), conf)
+    assert path == f"/configured{expected}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_another_cloud_its_public_endpoints_of_the_usual_types_count(
+    name, web, tmp_path
+):
+    """Whatever this cloud's catalogue is configured to have."""
+    conf = configuration(
+        tmp_path,
+        name,
+        f"{name}_catalog_info = ours:ours:internalURL\nservice_type = ours\n"
+        f"region_id = RegionTwo\n{name}_endpoint = http://192.0.2.1",
+    )
+    context = caller([everywhere(web, name)])
+    context.is_foreign = True
+    assert ClientFactory.is_offered(name, context, conf)
+    path = path_of_the_call(web, name, context, conf)
+    assert path == f"/RegionOne/public{SERVICES[name].path}"
+    context.region_name = "RegionTwo"
+    path = path_of_the_call(web, name, context, conf)
+    assert path == f"/RegionTwo/public{SERVICES[name].path}"
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_catalogue_of_keystones_first_shape_is_read(name, web, tmp_path):
     service = SERVICES[name]
     old = {

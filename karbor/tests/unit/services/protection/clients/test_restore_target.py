@@ -272,6 +272,35 @@ def test_another_project_of_the_same_cloud_is_reached_as_configured(
     assert request.headers["X-Service-Token"] in keystone.tokens
 
 
+def test_a_region_may_be_said(identity, context, conf):
+    made = target_context(identity.url, auth(region_name="Two"), context, conf)
+    assert made.region_name == "Two"
+    assert "Two" not in str(identity.logins)
+
+
+def test_another_region_of_this_cloud_is_not_reached_as_configured(
+    identity, context, conf
+):
+    context.service_catalog = [catalog_entry("identity", "keystone", identity.url)]
+    with WebServer(lambda request: Answer(body=b'{"images": []}')).running() as web:
+        entry = catalog_entry("image", "glance", "http://192.0.2.1")
+        endpoint = entry["endpoints"][0]
+        entry["endpoints"].append({**endpoint, "region_id": "Two", "url": web.url})
+        identity.catalog[:] = [entry]
+        there = target_context(identity.url, auth(region_name="Two"), context, conf)
+        client = ClientFactory.create_client(
+            "glance", there, _with_endpoint(conf, "http://192.0.2.9")
+        )
+        assert list(client.images.list()) == []
+    assert len(web.requests) == 1
+
+
+def test_a_region_that_the_other_cloud_does_not_have_is_told(identity, context, conf):
+    there = target_context(identity.url, auth(region_name="Two"), context, conf)
+    with pytest.raises(exception.KarborException, match=r"region Two.*region_name"):
+        ClientFactory.create_client("glance", there, conf)
+
+
 def _with_endpoint(conf, url):
     from karbor.services.protection.clients import glance
 
