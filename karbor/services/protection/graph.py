@@ -143,6 +143,25 @@ class ResourceGraph:
             if index not in inner
         )
 
+    @functools.cached_property
+    def _places(self) -> dict[Resource, int]:
+        return {resource: index for index, resource in enumerate(self.resources)}
+
+    def directly_below(self, resource: Resource) -> tuple[Resource, ...]:
+        """What a resource of the graph depends on itself."""
+        needed = self.dependencies[self._places[resource]]
+        return tuple(self.resources[index] for index in needed)
+
+    def below(self, resource: Resource) -> set[Resource]:
+        """Everything that a resource of the graph depends on, by whatever way."""
+        found: set[Resource] = set()
+        left = [resource]
+        while left:
+            new = set(self.directly_below(left.pop())) - found
+            found |= new
+            left.extend(new)
+        return found
+
     def children_first(self) -> tuple[Resource, ...]:
         """The resources, each after all that it depends on.
 

@@ -30,6 +30,7 @@ class Application:
         network = project.network("backbone", "10.30.0.0/24")
         project.router(network.id, "gate")
         web = self._security_group()
+        self._unused_group()
         self.volumes = {
             name: project.volume(name=name, metadata={"of": name})
             for name in ("data-1", "data-2")
@@ -165,6 +166,16 @@ class Application:
                 **fields,
             )
         return web
+
+    def _unused_group(self) -> None:
+        """One that no port is in, nor any rule of another one names."""
+        spare = self._network.create_security_group(name="spare", description="later")
+        self._network.create_security_group_rule(
+            security_group_id=spare.id,
+            direction="ingress",
+            protocol="udp",
+            remote_ip_prefix="10.99.0.0/16",
+        )
 
     def _floating_address(self, server: Any) -> None:
         [port] = self._network.ports(device_id=server.id)

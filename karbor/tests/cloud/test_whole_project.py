@@ -55,6 +55,7 @@ def test_all_of_a_project_comes_back_as_it_was(
 
     again = application.facts()
     assert len(facts["servers"]["web"]["volumes"]) == 2
+    assert facts["groups"].keys() == {"default", "web", "friends", "spare"}
     assert again == facts
     assert {one["status"] for one in again["servers"].values()} == {"ACTIVE"}
 

@@ -8,6 +8,7 @@ from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
+from karbor.services.protection.protection_plugins.network.scope import Scope
 from karbor.services.protection.protection_plugins.network.settings import (
     NetworkSettings,
 )
@@ -33,4 +34,5 @@ class ProtectOperation(Operation):
         section = checkpoint.get_resource_bank_section(resource.id)
         with failing(exception.CreateResourceFailed, NAME, resource):
             neutron = self._settings.neutron(context)
-            survey(neutron, resource.id, context.project_id or "").save(section)
+            scope = Scope.of(resource, checkpoint.resource_graph, context)
+            survey(neutron, resource.id, scope).save(section)

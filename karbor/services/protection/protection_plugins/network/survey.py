@@ -18,6 +18,7 @@ from karbor.services.protection.clients.neutron_networks import (
     Neutron,
 )
 from karbor.services.protection.protection_plugins.network.marks import without_marks
+from karbor.services.protection.protection_plugins.network.scope import Scope
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
     Topology,
@@ -42,11 +43,9 @@ _DROPPED = frozenset(
 )
 
 
-def survey(neutron: Neutron, network_id: str, project_id: str) -> Topology:
+def survey(neutron: Neutron, network_id: str, scope: Scope) -> Topology:
     """A network, with what a project has on it.
 
-    :param project_id: who asks. Of a network that is another's and not shared, all is
-        taken that its owner has: an administrator asks.
     :raises ProtectableResourceNotFound: when there is no such network
     :raises ServiceFailed: when Neutron cannot be asked
     """
@@ -57,11 +56,10 @@ def survey(neutron: Neutron, network_id: str, project_id: str) -> Topology:
             type=constants.NETWORK_RESOURCE_TYPE,
             reason=_("Neutron has no such network, or the caller does not see it"),
         )
-    is_open = network.get("shared") or network.get(EXTERNAL)
-    owner = project_id if is_open else network[OWNER]
+    owner = _owner(neutron, network, scope)
     ports = _ports(neutron, network, owner)
-    routers = _routers(neutron, ports, owner)
-    groups = _groups(neutron, ports, owner)
+    routers = _routers(neutron, ports, owner, with_unused=scope.has_unused)
+    groups = _groups(neutron, ports, owner, with_unused=scope.has_unused)
     gateways = (router.get("external_gateway_info") or {} for router in routers)
     return Topology(
         project_id=owner,
@@ -78,6 +76,21 @@ def survey(neutron: Neutron, network_id: str, project_id: str) -> Topology:
     )
 
 
+def _owner(neutron: Neutron, network: Thing, scope: Scope) -> str:
+    """Whose things on the network are meant.
+
+    An administrator who has nothing on another's network means that one's.
+    """
+    if scope.project_id is not None:
+        return scope.project_id
+    caller, owner = scope.caller_id, str(network[OWNER])
+    if caller == owner or not (network.get("shared") or network.get(EXTERNAL)):
+        return owner
+    if scope.is_admin and not _ports(neutron, network, caller):
+        return owner
+    return caller
+
+
 def _ports(neutron: Neutron, network: Thing, owner: str) -> list[Thing]:
     """The project's, and those that join the network to routers."""
     filters = {} if network[OWNER] == owner else {OWNER: owner}
@@ -90,15 +103,24 @@ def _ports(neutron: Neutron, network: Thing, owner: str) -> list[Thing]:
     ]
 
 
-def _routers(neutron: Neutron, ports: list[Thing], owner: str) -> list[Thing]:
+def _routers(
+    neutron: Neutron, ports: list[Thing], owner: str, *, with_unused: bool
+) -> list[Thing]:
+    """The owner's that join the network, and perhaps those that join none."""
     ids = {port["device_id"] for port in ports if is_interface(port)}
-    found = [one for one in _named(neutron, Kind.ROUTER, ids) if one[OWNER] == owner]
+    if with_unused:
+        found = neutron.list(Kind.ROUTER, **{OWNER: owner})
+    else:
+        found = [
+            one for one in _named(neutron, Kind.ROUTER, ids) if one[OWNER] == owner
+        ]
     if not found:
         return []
     joined = neutron.by_ids(
         Kind.PORT, (router["id"] for router in found), field="device_id"
     )
     interfaces = [port for port in joined.values() if is_interface(port)]
+    elsewhere = {port["device_id"] for port in interfaces} - ids
     subnets = neutron.by_ids(
         Kind.SUBNET,
         (end["subnet_id"] for port in interfaces for end in port["fixed_ips"]),
@@ -118,17 +140,25 @@ def _routers(neutron: Neutron, ports: list[Thing], owner: str) -> list[Thing]:
             ],
         }
         for router in found
+        if router["id"] not in elsewhere
     ]
 
 
-def _groups(neutron: Neutron, ports: list[Thing], owner: str) -> list[Thing]:
-    """Those that ports are in, those that rules refer to, and the default one."""
+def _groups(
+    neutron: Neutron, ports: list[Thing], owner: str, *, with_unused: bool
+) -> list[Thing]:
+    """Those that ports are in, those that rules refer to, and the default one.
+
+    :param with_unused: whether all others of the owner, too
+    """
     known = {
         group["id"]: group
         for group in neutron.list(Kind.SECURITY_GROUP, **{OWNER: owner})
     }
     wanted = {name for port in ports for name in port.get("security_groups") or ()}
-    wanted.update(name for name, group in known.items() if is_default_group(group))
+    wanted.update(
+        name for name, group in known.items() if with_unused or is_default_group(group)
+    )
     reached: dict[str, Thing] = {}
     while wanted:
         # Those of other projects, which may be shared with this one.

@@ -39,7 +39,8 @@ class Topology:
     :param routers: that are joined to these networks; each has ``interfaces``, which
         names all subnets that it was joined to, also those of other networks
     :param security_groups: that ports of these networks are in, those that their
-        rules refer to, and the project's default group; with their rules
+        rules refer to, and the project's default group; with their rules. One network
+        of a project has those, and the routers, that are of no use to any network
     :param address_groups: that rules refer to
     :param external_networks: that the routers have their gateways on
     :param floating_ips: of ports on these networks

@@ -229,3 +229,11 @@ def test_the_nodes_of_a_long_chain_need_no_recursion():
         (root,) = root.child_nodes
         depth += 1
     assert depth == 20_000
+
+
+def test_what_is_below_a_resource_is_found_once():
+    graph = built({0: [1, 2], 1: [2], 2: [4], 3: [1], 4: []}, roots=[0, 3])
+
+    assert {one.id for one in graph.directly_below(resource(0))} == {"id-1", "id-2"}
+    assert graph.below(resource(3)) == {resource(1), resource(2), resource(4)}
+    assert graph.below(resource(4)) == set()

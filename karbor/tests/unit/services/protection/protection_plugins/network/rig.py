@@ -54,15 +54,19 @@ class Rig:
     def resource(self, network):
         return Resource(constants.NETWORK_RESOURCE_TYPE, network["id"], network["name"])
 
-    def protect(self, *networks, context=None):
-        """A checkpoint of networks."""
+    def protect(self, *networks, context=None, project=None, shared=()):
+        """A checkpoint of networks.
+
+        :param project: that has them, where its whole is protected
+        :param shared: further ones, that only a server of the project is on
+        """
         checkpoint = CheckpointCollection(self.bank).create(
             {"id": str(uuid.uuid4()), "name": "plan", "resources": []},
             provider_id=str(uuid.uuid4()),
             project_id=HOME,
         )
-        resources = [self.resource(one) for one in networks]
-        checkpoint.save_graph(ResourceGraph(tuple(resources), ((),) * len(resources)))
+        resources = [self.resource(one) for one in (*networks, *shared)]
+        checkpoint.save_graph(_graph(resources, project, len(networks)))
         for resource in resources:
             operation = self.plugin.get_protect_operation(resource)
             operation.on_main(checkpoint, resource, context or context_of(HOME), {})
@@ -73,6 +77,25 @@ class Rig:
         run = RestoreRun(self, checkpoint, *networks, **options)
         run.run()
         return run
+
+
+def _graph(networks, project, owned):
+    """Networks: a project has the first ones, a server is on the others."""
+    if project is None:
+        return ResourceGraph(tuple(networks), ((),) * len(networks))
+    count = len(networks)
+    return ResourceGraph(
+        (
+            *networks,
+            Resource(constants.SERVER_RESOURCE_TYPE, "server", None),
+            Resource(constants.PROJECT_RESOURCE_TYPE, project, None),
+        ),
+        (
+            *((),) * count,
+            tuple(range(owned, count)),
+            (*range(owned), count),
+        ),
+    )
 
 
 class RestoreRun:

@@ -12,9 +12,13 @@ from karbor.services.protection.protection_plugins.network.topology import (
 from karbor.services.protection.records import VerificationRecord
 from karbor.tests.fakes.neutron.server import ADMIN, context_of
 from karbor.tests.unit.services.protection.protection_plugins.network.picture import (
+    picture,
     wipe,
 )
-from karbor.tests.unit.services.protection.protection_plugins.network.rig import HOME
+from karbor.tests.unit.services.protection.protection_plugins.network.rig import (
+    AWAY,
+    HOME,
+)
 
 
 def topology_of(checkpoint, network):
@@ -82,6 +86,90 @@ def test_an_administrator_protects_what_the_networks_owner_has(rig, town):
     names = {one["name"] for one in kept.security_groups}
     assert names == {"web", "data", "default"}
     assert all(one["project_id"] == HOME for one in kept.security_groups)
+
+
+def make_shared(rig, name, project_id=HOME):
+    """A network that a project shares with all, with a subnet."""
+    network = rig.admin.create(Kind.NETWORK, {"name": name, "shared": True})
+    fields = {"network_id": network["id"], "ip_version": 4, "cidr": "10.5.0.0/24"}
+    subnet = rig.admin.create(Kind.SUBNET, fields)
+    for kind, thing in ((Kind.NETWORK, network), (Kind.SUBNET, subnet)):
+        rig.state.things[kind][thing["id"]]["project_id"] = project_id
+    return rig.admin.get(Kind.NETWORK, network["id"])
+
+
+def test_an_administrator_who_has_nothing_on_it_protects_its_owners_things(rig):
+    network = make_shared(rig, "shared")
+    port = rig.home.create(Kind.PORT, {"network_id": network["id"]})
+    context = context_of("admins", ADMIN)
+    context.is_admin = True
+    kept = topology_of(rig.protect(network, context=context), network)
+    assert (kept.project_id, [one["id"] for one in kept.ports]) == (HOME, [port["id"]])
+    own = rig.admin.create(Kind.PORT, {"network_id": network["id"]})
+    kept = topology_of(rig.protect(network, context=context), network)
+    assert (kept.project_id, [one["id"] for one in kept.ports]) == (
+        "admins",
+        [own["id"]],
+    )
+
+
+def test_an_administrator_protects_what_the_graphs_project_has(rig, town):
+    network = make_shared(rig, "shared", AWAY)
+    port = rig.home.create(Kind.PORT, {"network_id": network["id"]})
+    rig.admin.create(Kind.PORT, {"network_id": network["id"]})
+    context = context_of("admins", ADMIN)
+    context.is_admin = True
+    checkpoint = rig.protect(
+        *town.networks, project=HOME, shared=[network], context=context
+    )
+    kept = topology_of(checkpoint, network)
+    assert (kept.project_id, [one["id"] for one in kept.ports]) == (HOME, [port["id"]])
+
+
+@pytest.fixture
+def unused(rig, town):
+    """A group with a rule, and a router, on no network; and a router elsewhere."""
+    rule = {"direction": "ingress", "protocol": "udp"}
+    rule.update(security_group_id=town.unused["id"], remote_group_id=town.web["id"])
+    rig.home.create(Kind.RULE, rule)
+    return rig.home.create(Kind.ROUTER, {"name": "idle"})
+
+
+def test_one_network_of_a_project_keeps_what_is_on_none(rig, town, unused):
+    checkpoint = rig.protect(*town.networks, project=HOME)
+    kept = [topology_of(checkpoint, one) for one in town.networks]
+    kept.sort(key=lambda one: one.networks[0]["id"])
+    names = [{one["name"] for one in topology.security_groups} for topology in kept]
+    assert names == [{"web", "data", "default", "unused"}, {"web", "data", "default"}]
+    routers = [
+        {one["name"]: len(one["interfaces"]) for one in topology.routers}
+        for topology in kept
+    ]
+    assert routers == [{"router": 4, "idle": 0}, {"router": 4}]
+
+
+def test_no_network_that_is_anothers_keeps_what_is_on_none(rig, town, unused):
+    network = make_shared(rig, "shared", AWAY)
+    rig.state.things["network"]["0"] = rig.state.things["network"].pop(network["id"])
+    for thing in (*rig.state.things["subnet"].values(), network):
+        if thing.get("network_id") == network["id"]:
+            thing["network_id"] = "0"
+    network.update(id="0")
+    rig.state.things["network"]["0"]["id"] = "0"
+    checkpoint = rig.protect(*town.networks, project=HOME, shared=[network])
+    assert "unused" not in str(topology_of(checkpoint, network))
+
+
+def test_all_of_a_project_comes_back(rig, town, unused):
+    before = picture(rig.state, HOME)
+    checkpoint = rig.protect(*town.networks, project=HOME)
+    wipe(rig, HOME)
+    run = rig.restore(checkpoint, *town.networks)
+    assert picture(rig.state, HOME) == before
+    run.revert()
+    left = picture(rig.state, HOME)
+    assert [one["name"] for one in left["groups"]] == ["default"]
+    assert not left["routers"]
 
 
 def test_what_a_restore_has_marked_is_kept_without_the_marks(rig, town):
