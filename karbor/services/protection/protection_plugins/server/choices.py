@@ -53,12 +53,14 @@ class Choices:
             not there
         """
         saved = self._saved
+        image_id = None if saved.image_id is None else self._image_id(saved.image_id)
         asked: dict[str, Any] = {
             "name": self._parameters.get("restore_name") or saved.name,
+            "imageRef": image_id,
             "flavorRef": self._flavor_id(),
             "key_name": self._key_name(),
             "availability_zone": self._zone(),
-            "block_device_mapping_v2": self._block_devices(),
+            "block_device_mapping_v2": self._block_devices(image_id),
             "metadata": {**saved.fields.get("metadata", {}), MADE_BY: token},
             "description": saved.fields.get("description"),
             "tags": saved.fields.get("tags"),
@@ -71,8 +73,6 @@ class Choices:
                 "trusted_image_certificates"
             ),
         }
-        if saved.image_id is not None:
-            asked["imageRef"] = self._image_id(saved.image_id)
         return {name: value for name, value in asked.items() if value}
 
     def check(self) -> None:
@@ -173,18 +173,33 @@ class Choices:
         return name if len(zones) > 1 else None
 
     def _image_id(self, image_id: str) -> str:
+        """What the server is booted from.
+
+        :raises InvalidParameterValue: when nothing took the image's place
+        """
+        chosen = self._parameters.get("restore_image_id")
+        if chosen:
+            return str(chosen)
+        if image_id not in self._new and not self._cloud.has_image(image_id):
+            raise exception.InvalidParameterValue(
+                err=_(
+                    "its image %s was not restored and does not exist here. Name one "
+                    "by restore_image_id."
+                )
+                % image_id
+            )
         return self._new.get(image_id, image_id)
 
-    def _block_devices(self) -> list[dict[str, Any]]:
+    def _block_devices(self, image_id: str | None) -> list[dict[str, Any]]:
         """What the server has from its first boot on, so that it finds all its disks.
 
         Some hypervisors name devices themselves, by this order.
         """
         devices: list[dict[str, Any]] = []
-        if self._saved.image_id is not None:
+        if image_id is not None:
             devices.append(
                 {
-                    "uuid": self._image_id(self._saved.image_id),
+                    "uuid": image_id,
                     "source_type": "image",
                     "destination_type": "local",
                     "boot_index": 0,

@@ -5,6 +5,8 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from oslo_log import log as logging
+
 from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
@@ -26,6 +28,8 @@ from karbor.services.protection.protection_plugins.server.settings import (
     ServerSettings,
 )
 from karbor.services.protection.waiting.until import Until, Waits
+
+LOG = logging.getLogger(__name__)
 
 NAME = "Server Backup"
 
@@ -77,7 +81,11 @@ class ProtectOperation(Operation):
             server = yield from _settled(cloud, resource)
             # In a second run it may be paused, and it was not when it was described.
             if not quiesce.has_begun or SavedServer.find(section) is None:
-                describe(cloud, server).save(section)
+                saved = describe(cloud, server)
+                saved.save(section)
+                remark = saved.image_remark(checkpoint.resource_graph)
+                if remark is not None:
+                    LOG.warning("Server %s: %s.", resource.id, remark)
             way = WAYS.get(parameters.get("quiesce") or "none")
             yield from quiesce.begin(cloud, way, server)
 

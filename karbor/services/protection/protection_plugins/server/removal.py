@@ -26,8 +26,9 @@ def find_made(cloud: Cloud, token: str) -> dict[str, Any] | None:
 
     :raises ServiceFailed: when Nova cannot be asked
     """
-    for server in cloud.compute.of_project(cloud.project_id, all_tenants=False):
-        if server["metadata"].get(MADE_BY) == token:
+    for server in cloud.compute.listed(cloud.project_id, all_tenants=False):
+        # One whose cell is away has none; whose it may be must not keep all others.
+        if server.get("metadata", {}).get(MADE_BY) == token:
             return server
     return None
 

@@ -5,7 +5,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from karbor import exception
+from karbor.common import constants
 from karbor.i18n import _
+from karbor.resource import Resource
+from karbor.services.protection.graph import ResourceGraph
 from karbor.services.protection.protection_plugins.server import legacy_server
 
 if TYPE_CHECKING:
@@ -95,6 +98,25 @@ class SavedServer:
     def volume_ids(self) -> list[str]:
         """Its volumes, in the order of their devices."""
         return [volume["id"] for volume in self.volumes]
+
+    def image_remark(self, graph: ResourceGraph | None) -> str | None:
+        """What a person should know when a checkpoint lacks the server's image.
+
+        :param graph: of the checkpoint
+        """
+        if graph is None or self.image_id is None:
+            return None
+        server = Resource(constants.SERVER_RESOURCE_TYPE, self.server_id, None)
+        image = Resource(constants.IMAGE_RESOURCE_TYPE, self.image_id, None)
+        if image in graph.directly_below(server):
+            return None
+        return (
+            _(
+                "The image %s that it was booted from is not in the checkpoint. Where "
+                "there is none of that id, it can be restored with restore_image_id only"
+            )
+            % self.image_id
+        )
 
     def save(self, section: "BankSection") -> None:
         """Keep it in a resource's section."""

@@ -35,6 +35,13 @@ RESTORE_SCHEMA: dict[str, Any] = {
             "description": "The name of the restored server. Default: the name that "
             "the server had.",
         },
+        "restore_image_id": {
+            "type": "string",
+            "minLength": 1,
+            "title": "Restore Image ID",
+            "description": "The image that a server which was booted from one is "
+            "booted from. Default: what that image became, or the same one.",
+        },
         "restore_flavor_id": {
             "type": "string",
             "minLength": 1,

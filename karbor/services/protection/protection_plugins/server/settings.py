@@ -16,6 +16,7 @@ from karbor.services.protection.clients import (
     sessions,
 )
 from karbor.services.protection.clients.cinder_volumes import Volumes
+from karbor.services.protection.clients.glance_images import Images
 from karbor.services.protection.clients.neutron_networks import Neutron
 from karbor.services.protection.clients.nova_compute import Compute, ServerThings
 from karbor.services.protection.protection_plugins.settings import WaitingSettings
@@ -121,6 +122,16 @@ class Cloud:
             "cinder", self._context, self._settings.conf, version=cinder_volumes.VERSION
         )
         return Volumes(client, self._context)
+
+    def has_image(self, image_id: str) -> bool:
+        """Whether the caller sees an image.
+
+        :raises ServiceFailed: when Glance cannot be asked
+        """
+        client = ClientFactory.create_client(
+            "glance", self._context, self._settings.conf
+        )
+        return Images(client).get(image_id) is not None
 
     def until(self, server_id: str, *goals: str, passing: Collection[str]) -> Until:
         """The wait for a server to come to rest in one of some statuses.

@@ -58,6 +58,9 @@ class VerifyOperation(Operation):
                     % ", ".join(lacking)
                 )
             remarks = _remarks(self._settings.cloud(context), saved)
+            image_remark = saved.image_remark(checkpoint.resource_graph)
+            if image_remark is not None:
+                remarks.add(image_remark)
         report(record, resource, constants.RESOURCE_STATUS_AVAILABLE, str(remarks))
 
 

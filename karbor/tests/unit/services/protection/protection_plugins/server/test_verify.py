@@ -13,6 +13,7 @@ from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,
 )
 from karbor.services.protection.records import VerificationRecord
+from karbor.tests.fakes.image_store import ImageServer
 from karbor.tests.fakes.server_cloud import DATA, NET, ROOT, ServerTests
 
 
@@ -58,6 +59,61 @@ class TestVerify(ServerTests):
         status, remarks = verify(ROOT, DATA)
         assert status == "available"
         assert "is not known" in remarks
+
+
+class TestLostImage(ServerTests):
+    """Of a server whose image was deleted before it was protected."""
+
+    @pytest.fixture
+    def checkpoint(self, call, new_checkpoint, cloud, resource):
+        cloud.server["image"] = {"id": "image-1", "links": []}
+        checkpoint = new_checkpoint()
+        volumes = [
+            Resource(constants.VOLUME_RESOURCE_TYPE, name, "") for name in (ROOT, DATA)
+        ]
+        graph = ResourceGraph.build([resource], lambda level: {resource: volumes})
+        checkpoint.save_graph(graph)
+        return checkpoint
+
+    def test_protecting_and_verifying_remark_it(
+        self, call, checkpoint, resource, caplog
+    ):
+        call("protect", checkpoint)
+        assert "image-1 that it was booted from is not in the" in caplog.text
+        record = VerificationRecord(None, {"id": str(uuid.uuid4())})
+        call("verify", checkpoint, verify=record)
+        reason = record.resources_reason[f"{resource.type}#{resource.id}"]
+        assert "restore_image_id" in reason
+
+    def test_one_with_its_image_has_no_remark(self, call, checkpoint, resource, caplog):
+        image = Resource(constants.IMAGE_RESOURCE_TYPE, "image-1", "")
+        checkpoint.save_graph(
+            ResourceGraph.build([resource], lambda level: {resource: [image]})
+        )
+        call("protect", checkpoint)
+        assert "image-1" not in caplog.text
+
+    def test_it_is_restored_from_another_one(
+        self, call, checkpoint, restore, cloud, conf
+    ):
+        call("protect", checkpoint)
+        cloud.lose()
+        restored = {ROOT: "new-root", DATA: "new-data"}
+        with ImageServer().running() as glance:
+            glance.configure(conf)
+            with pytest.raises(
+                exception.RestoreResourceFailed, match="restore_image_id"
+            ):
+                restore(checkpoint, new_resources=dict(restored))
+            assert cloud.nova.asked == []
+            glance.make(id="image-1")
+            restore(checkpoint, new_resources=dict(restored))
+        assert cloud.nova.asked[-1]["server"]["imageRef"] == "image-1"
+        self.parameters["restore"] = {"restore_image_id": "image-2"}
+        restore(checkpoint, new_resources=dict(restored))
+        asked = cloud.nova.asked[-1]["server"]
+        assert asked["imageRef"] == "image-2"
+        assert asked["block_device_mapping_v2"][0]["uuid"] == "image-2"
 
 
 class TestKarbor1(ServerTests):
