@@ -60,7 +60,7 @@ def test_an_update_whose_client_has_left_may_come_late_and_is_whole(
     proxy, make, direct_plugin
 ):
     direct_plugin.update_object("/late", "old")
-    plugin = make(read_timeout=0.5, s3_retry_attempts=0)
+    plugin = make(read_timeout=5, s3_retry_attempts=0)
     plugin.list_objects()
     proxy.fail(Fault.HELD, method="PUT")
 

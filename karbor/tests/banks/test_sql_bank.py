@@ -155,7 +155,7 @@ def test_transactions_that_deadlock_are_made_again(bank):
                 bank._objects.put(connection, name, 1, memoryview(b"changed"))
                 # Broken by the first time out: a second attempt does not wait.
                 with contextlib.suppress(threading.BrokenBarrierError):
-                    both_half_way.wait(5)
+                    both_half_way.wait(30)
                 both_half_way.abort()
 
         bank._transactions.write(work)
