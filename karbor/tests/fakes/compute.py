@@ -125,7 +125,16 @@ class ComputeServer(JsonService):
         self, rest: list[str], query: dict[str, str], body: Any
     ) -> tuple[int, Any]:
         if rest == ["detail"]:
-            listed = [name for name in self.servers if name not in self.unlisted]
+            project_id = query.get("project_id")
+            listed = [
+                name
+                for name, server in self.servers.items()
+                if (
+                    server["tenant_id"] == project_id
+                    if project_id
+                    else name not in self.unlisted
+                )
+            ]
             ids = [] if "marker" in query else listed
             return 200, {"servers": [self._show(server_id) for server_id in ids]}
         server_id, *more = rest

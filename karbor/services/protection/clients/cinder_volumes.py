@@ -54,6 +54,9 @@ class CinderThings(ListedThings):
     def all(self) -> list[dict[str, Any]]:
         return self.list()
 
+    def of_project(self, project_id: str) -> list[dict[str, Any]]:
+        return self.list(all_tenants=1, project_id=project_id)
+
     def list(self, **filters: Any) -> list[dict[str, Any]]:
         """The caller's project's, from all pages.
 
@@ -96,6 +99,7 @@ class Volumes(CinderThings):
     """Volumes."""
 
     kind: ClassVar[str] = "volume"
+    owner_field: ClassVar[str] = OWNER
 
     @property
     def _manager(self) -> Any:
@@ -198,6 +202,7 @@ class Snapshots(CinderThings):
     """Snapshots of volumes."""
 
     kind: ClassVar[str] = "volume snapshot"
+    owner_field: ClassVar[str] = "os-extended-snapshot-attributes:project_id"
 
     @property
     def _manager(self) -> Any:
@@ -220,6 +225,7 @@ class Backups(CinderThings):
     """Backups of volumes."""
 
     kind: ClassVar[str] = "volume backup"
+    owner_field: ClassVar[str] = "os-backup-project-attr:project_id"
 
     @property
     def _manager(self) -> Any:

@@ -6,7 +6,9 @@ HTTP adapter: the client's own models copy and check each image against a schema
 that it fetches first, and cannot hold a property called like one of their methods.
 """
 
+import contextlib
 import json
+import time
 import urllib.parse
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -14,6 +16,8 @@ from typing import Any, ClassVar
 import glanceclient.exc
 import keystoneauth1.exceptions
 import requests
+from keystoneauth1 import adapter
+from oslo_log import log as logging
 
 from karbor.context import RequestContext
 from karbor.i18n import _
@@ -24,12 +28,21 @@ from karbor.services.protection.clients.faults import (
 )
 from karbor.services.protection.waiting.until import Thing, Things
 
+LOG = logging.getLogger(__name__)
+
 PAGE_SIZE = 200
 #: Images named in one query: a URL of 50 ids stays under 2,500 characters.
 IDS_PER_QUERY = 50
 #: glanceclient sends what one read gives as one chunk of the upload, and asks for
 #: 64 KiB at a time; larger pieces cost fewer system calls.
 UPLOAD_PIECE = 256 * 1024
+
+#: A download is read by pieces of so many bytes.
+DOWNLOAD_PIECE = 256 * 1024
+#: How often a download goes on at one place, and the seconds before it does so for the
+#: first time; doubled for each further one.
+RESUMPTIONS = 5
+FIRST_PAUSE = 1.0
 
 #: What a call to Glance raises, through glanceclient and below it.
 ERRORS = (
@@ -191,18 +204,34 @@ class Images:
             raise _failed(f"store the data of image {image_id}", error) from error
 
     def download(self, image_id: str) -> Iterator[bytes]:
-        """The data of an image in pieces of some KiB; unchecked.
+        """The data of an image in pieces; unchecked.
 
-        :raises GlanceFailed: when Glance refuses or the connection breaks
+        After a broken connection it goes on from where that was.
+
+        :raises GlanceFailed: when Glance refuses, or the connection breaks several
+            times at one place
         """
         action = f"give the data of image {image_id}"
-        try:
-            response, pieces = self._http.get(_path(image_id) + "/file")
-            if response.status_code == requests.codes.no_content:
+        offset = breaks = 0
+        while True:
+            try:
+                for piece in self._data(image_id, offset):
+                    offset, breaks = offset + len(piece), 0
+                    yield piece
                 return
-            yield from pieces
-        except ERRORS as error:
-            raise _failed(action, error) from error
+            except ERRORS as error:
+                failure = _failed(action, error)
+                # The session repeats what is not answered, and no answer that breaks.
+                is_answered = isinstance(error, requests.exceptions.RequestException)
+                if (
+                    not (offset or breaks or is_answered)
+                    or not failure.retryable
+                    or breaks == RESUMPTIONS
+                ):
+                    raise failure from error
+            LOG.info("%s; going on from byte %d.", failure, offset)
+            time.sleep(FIRST_PAUSE * 2**breaks)
+            breaks += 1
 
     def delete(self, image_id: str) -> bool:
         """Delete an image, a protected one too.
@@ -221,6 +250,36 @@ class Images:
         except ERRORS as error:
             raise _failed(f"delete image {image_id}", error) from error
         return True
+
+    def _data(self, image_id: str, offset: int) -> Iterator[bytes]:
+        """The data from a byte on.
+
+        :raises Exception: one of ``ERRORS``
+        """
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        # Below the Glance client, which would quote the range.
+        response = adapter.Adapter.request(
+            self._http,
+            _path(image_id) + "/file",
+            "GET",
+            headers=headers,
+            stream=True,
+            raise_exc=False,
+            log=False,
+        )
+        with contextlib.closing(response):
+            status = response.status_code
+            if offset and status == requests.codes.requested_range:
+                # The connection broke behind the last byte.
+                return
+            if not response.ok:
+                raise glanceclient.exc.from_response(response, response.content)
+            unwanted = 0 if status == requests.codes.partial_content else offset
+            for piece in response.iter_content(DOWNLOAD_PIECE):
+                wanted = piece[unwanted:]
+                unwanted = max(unwanted - len(piece), 0)
+                if wanted:
+                    yield wanted
 
     def _list(self, query: dict[str, str]) -> Iterator[dict[str, Any]]:
         encoded = urllib.parse.urlencode({**query, "limit": PAGE_SIZE})

@@ -19,6 +19,9 @@ from karbor.services.protection.waiting.until import Thing
 SERVICE = "Manila"
 PAGE_SIZE = 500
 
+#: What Manila calls the owner of a thing.
+OWNER = "project_id"
+
 
 class ManilaThings(ListedThings):
     """Things of one kind that a Manila client's user sees.
@@ -26,6 +29,8 @@ class ManilaThings(ListedThings):
     :param client: as ``ClientFactory.create_client('manila', …)`` gives
     :param context: whose client it is
     """
+
+    owner_field: ClassVar[str] = OWNER
 
     @property
     def endpoint(self) -> str:
@@ -62,6 +67,11 @@ class Shares(ManilaThings):
         :raises ServiceFailed: when Manila cannot be asked
         """
         yield from _pages("list shares", self.client.shares.list, {"is_public": False})
+
+    def of_project(self, project_id: str) -> Iterator[dict[str, Any]]:
+        query = {"is_public": False, "all_tenants": 1, "project_id": project_id}
+        action = f"list the shares of project {project_id}"
+        yield from _pages(action, self.client.shares.list, query)
 
     def with_metadata(self, key: str, value: str) -> dict[str, Any] | None:
         """A share of the project with this in its metadata, or None.
@@ -168,6 +178,11 @@ class Snapshots(ManilaThings):
         yield from _pages(
             "list share snapshots", self.client.share_snapshots.list, query
         )
+
+    def of_project(self, project_id: str) -> Iterator[dict[str, Any]]:
+        query = {"all_tenants": 1, "project_id": project_id}
+        action = f"list the share snapshots of project {project_id}"
+        yield from _pages(action, self.client.share_snapshots.list, query)
 
     def create(
         self, share_id: str, name: str | None, description: str, force: bool

@@ -13,7 +13,7 @@ from karbor.context import RequestContext
 from karbor.services.protection.clients.faults import ServiceFailed, calling
 from karbor.services.protection.clients.listed_things import ListedThings
 from karbor.services.protection.clients.missing import as_path, is_done_or_missing
-from karbor.services.protection.clients.nova_servers import Servers
+from karbor.services.protection.clients.nova_servers import OWNER, UNKNOWN, Servers
 from karbor.services.protection.waiting.until import Thing
 
 #: Xena, the first that tells everybody the hostname of a server, and takes one.
@@ -150,6 +150,7 @@ class ServerThings(ListedThings):
     """
 
     kind: ClassVar[str] = "server"
+    owner_field: ClassVar[str] = OWNER
 
     def __init__(self, compute: Compute, context: RequestContext) -> None:
         super().__init__(compute.client, context)
@@ -160,11 +161,17 @@ class ServerThings(ListedThings):
         return self._compute.endpoint
 
     def get(self, thing_id: str) -> dict[str, Any] | None:
-        return self._compute.get(thing_id)
+        return self._compute.shown(thing_id)
 
     def all(self) -> list[dict[str, Any]]:
         project_id = str(self.context.token_project_id)
-        return self._compute.of_project(project_id, all_tenants=False)
+        return self._compute.listed(project_id, all_tenants=False)
+
+    def of_project(self, project_id: str) -> list[dict[str, Any]]:
+        return self._compute.listed(project_id, all_tenants=True)
+
+    def is_told(self, thing: Thing) -> bool:
+        return thing.get("status") != UNKNOWN
 
     def fault_of(self, thing: Thing) -> str | None:
         fault = (thing.get("fault") or {}).get("message")

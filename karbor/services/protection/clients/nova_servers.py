@@ -34,14 +34,22 @@ class Servers:
     def get(self, server_id: str) -> dict[str, Any] | None:
         """One server; None when it does not exist or is another's.
 
+        :raises ServiceFailed: when Nova, or the server's cell, cannot be asked
+        """
+        found = self.shown(server_id)
+        return None if found is None else _answered(found)
+
+    def shown(self, server_id: str) -> dict[str, Any] | None:
+        """As :meth:`get`, but with hardly a field where the server's cell is away.
+
         :raises ServiceFailed: when Nova cannot be asked
         """
-        found = found_or_none(
+        found: dict[str, Any] | None = found_or_none(
             "Nova",
             f"show server {server_id}",
             lambda: self.client.servers.get(as_path(server_id)).to_dict(),
         )
-        return None if found is None else _answered(found)
+        return found
 
     def get_many(self, server_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those of the servers that exist, by their ids; one call for each.
@@ -55,6 +63,13 @@ class Servers:
         """The servers of a project, from all pages.
 
         :param all_tenants: whether the project is another than the token's
+        :raises ServiceFailed: when Nova, or the cell of one of them, cannot be asked
+        """
+        return list(map(_answered, self.listed(project_id, all_tenants=all_tenants)))
+
+    def listed(self, project_id: str, *, all_tenants: bool) -> list[dict[str, Any]]:
+        """As :meth:`of_project`, but with hardly a field of those whose cell is away.
+
         :raises ServiceFailed: when Nova cannot be asked
         """
         options = {"all_tenants": 1, "project_id": project_id} if all_tenants else None
@@ -62,7 +77,7 @@ class Servers:
             found = self.client.servers.list(
                 detailed=True, search_opts=options, limit=-1
             )
-        return [_answered(server.to_dict()) for server in found]
+        return [server.to_dict() for server in found]
 
 
 def _answered(server: dict[str, Any]) -> dict[str, Any]:

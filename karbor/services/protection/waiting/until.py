@@ -69,6 +69,10 @@ class Things(abc.ABC):
         """The status in lower case."""
         return str(thing.get("status") or "unknown").lower()
 
+    def is_told(self, thing: Thing) -> bool:
+        """Whether the service could say what became of it; else it is asked again."""
+        return True
+
     def fault_of(self, thing: Thing) -> str | None:
         """Why the thing failed, in its service's words; may ask the service.
 

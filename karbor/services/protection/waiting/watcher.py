@@ -297,7 +297,8 @@ class Watcher:
         for wait in waits:
             thing = found.get(wait.until.id)
             status = None if thing is None else things.status_of(thing)
-            verdict = wait.until.judge(status, thing)
+            is_told = thing is None or things.is_told(thing)
+            verdict = wait.until.judge(status, thing) if is_told else Verdict.NOT_YET
             if verdict is Verdict.READY:
                 outcomes[wait] = thing
             elif verdict is Verdict.FAILED:

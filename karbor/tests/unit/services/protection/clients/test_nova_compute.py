@@ -65,6 +65,27 @@ def test_those_that_no_listing_has_are_asked_for(nova, things):
     assert set(things.find(ids)) == set(ids)
 
 
+def test_many_of_another_project_are_one_listing_for_an_admin(nova, compute):
+    root = RequestContext("root", uuid.uuid4().hex, is_admin=True, overwrite=False)
+    ids = [nova.add(tenant_id="theirs") for _each in range(20)]
+    nova.unlisted.update(ids)
+    things = ServerThings(compute, root)
+
+    assert set(things.find(ids)) == set(ids)
+    paths = [request.path for request in nova.calls("GET", "servers")]
+    assert len([path for path in paths if "detail" not in path]) == 1
+    assert "project_id=theirs" in paths[-1]
+
+
+def test_servers_whose_cell_is_away_keep_no_other_from_being_seen(nova, things):
+    ids = [nova.add() for _each in range(5)]
+    away = nova.add(status="UNKNOWN")
+    found = things.find([*ids, away])
+    assert set(found) == {*ids, away}
+    assert [name for name, one in found.items() if not things.is_told(one)] == [away]
+    assert not things.is_told(things.find([away])[away])
+
+
 def test_one_that_is_gone_is_not_found(nova, things):
     assert things.find(["nowhere"]) == {}
 

@@ -380,3 +380,17 @@ def test_what_is_waited_for_during_a_look_is_looked_at_soon_after(hanging):
 
     assert later.result(10)
     watcher.close()
+
+
+def test_a_thing_of_which_the_service_cannot_tell_is_asked_for_again(watcher):
+    class Silent(FakeThings):
+        def is_told(self, thing):
+            return thing["status"] != "UNKNOWN"
+
+    things = Silent()
+    things.states.update(a="unknown", b="ready")
+    future = watcher.watch(ready(things, "a"))
+    assert watcher.watch(ready(things, "b")).result(10)
+    assert not future.done()
+    things.states["a"] = "ready"
+    assert future.result(10)["id"] == "a"
