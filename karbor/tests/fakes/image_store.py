@@ -23,6 +23,9 @@ class ImageServer:
     :ivar data: of each image that has some
     :ivar failing: HTTP statuses by method, answered once for each entry
     :ivar room: bytes that one image may have
+    :ivar breaks: after how many bytes a download's connection breaks, once for each
+        entry; None for one that does not
+    :ivar knows_ranges: whether it gives a part of an image
     """
 
     def __init__(self) -> None:
@@ -30,6 +33,8 @@ class ImageServer:
         self.data: dict[str, bytes] = {}
         self.failing: dict[str, list[int]] = collections.defaultdict(list)
         self.room = 1024**3
+        self.breaks: list[int | None] = []
+        self.knows_ranges = True
         self._web = WebServer(self._answer)
 
     @property
@@ -100,11 +105,22 @@ class ImageServer:
 
     def _file(self, image_id: str, request: Request) -> Answer:
         if request.method == "GET":
-            return Answer(200, self.data[image_id], "application/octet-stream")
+            return self._download(self.data[image_id], request)
         if len(request.body) > self.room:
             return _text(413, "the store is full")
         self.fill(image_id, request.body)
         return _text(204, "")
+
+    def _download(self, data: bytes, request: Request) -> Answer:
+        sent = self.breaks.pop(0) if self.breaks else None
+        kind = "application/octet-stream"
+        asked = request.headers.get("Range")
+        if asked is None or not self.knows_ranges:
+            return Answer(200, data, kind, sent=sent)
+        first = int(asked.removeprefix("bytes=").removesuffix("-"))
+        if first >= len(data):
+            return _text(416, "there is no such range")
+        return Answer(206, data[first:], kind, sent=sent)
 
     def _list(self, query: dict[str, str]) -> list[dict[str, Any]]:
         found = list(self.images.values())

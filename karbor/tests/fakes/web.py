@@ -21,13 +21,17 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What goes back; ``drop`` closes the connection without an answer."""
+    """What goes back; ``drop`` closes the connection without an answer.
+
+    :param sent: the bytes of the body after which it is closed
+    """
 
     status: int = 200
     body: bytes = b"{}"
     content_type: str = "application/json"
     drop: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    sent: int | None = None
 
 
 class WebServer:
@@ -61,7 +65,8 @@ class WebServer:
                     self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(given.body)
+                    self.wfile.write(given.body[: given.sent])
+                self.close_connection |= given.sent is not None
 
             do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _handle
 
