@@ -36,6 +36,8 @@ class Changes(State):
         thing = self.find(kind, thing_id, caller)
         if any(len(tag) > 60 or "," in tag for tag in tags):
             raise Refused(400, "InvalidInput", f"Invalid tags {tags}")
+        if len(tags) > facts.MOST_TAGS:
+            raise Refused(400, "InvalidInput", f"There are {len(tags)} tags")
         thing["tags"] = sorted(tags)
 
     def delete(self, kind: str, thing_id: str, caller: Caller) -> None:

@@ -22,6 +22,11 @@ class Caller:
     is_admin: bool = False
 
 
+#: Characters that a description may have.
+LONGEST = 255
+#: Tags that a thing may have.
+MOST_TAGS = 50
+
 _COMMON: dict[str, Any] = {"name": "", "description": ""}
 
 #: The fields that may be set when a thing is made, with what they are otherwise.

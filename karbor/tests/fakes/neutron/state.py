@@ -100,6 +100,8 @@ class State:
         for name in fields:
             if name not in known and name not in ("project_id", "tenant_id"):
                 raise Refused(400, "HTTPBadRequest", f"Unrecognized '{name}' in POST")
+        if len(fields.get("description", "")) > facts.LONGEST:
+            raise Refused(400, "HTTPBadRequest", "Invalid input for description")
         self._check_policy(kind, fields, caller)
         self._check_quota(kind, caller)
         made = {

@@ -8,13 +8,19 @@ stay: they tell what restored it, and from what.
 
 import dataclasses
 import functools
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-#: A tag has at most 60 characters.
+#: Neutron takes 50 tags for a thing, of at most 60 characters each; two are ours.
+_MOST_OWN = 48
+_LONGEST_DESCRIPTION = 255
+
 RESTORE = "karbor-restore="
 ORIGINAL = "karbor-original="
+
+_IN_DESCRIPTION = re.compile(rf" ?{RESTORE}[0-9a-f-]{{36}}")
 
 _NAMESPACE = uuid.UUID("5e9a7b52-63b5-4a6f-8f1e-6c1c6f2f0f57")
 
@@ -36,7 +42,17 @@ class Marks:
     def tags(self, original: Mapping[str, Any]) -> list[str]:
         """The tags for what replaces a thing: the thing's own, and two more."""
         own = without_marks(original.get("tags") or ())
-        return [*own, self.restore_tag, ORIGINAL + original["id"]]
+        return [*own[:_MOST_OWN], self.restore_tag, ORIGINAL + original["id"]]
+
+    def surplus_tags(self, original: Mapping[str, Any]) -> list[str]:
+        """Those of the thing's own for which there is no room."""
+        return without_marks(original.get("tags") or ())[_MOST_OWN:]
+
+    def mark_description(self, description: str) -> str:
+        """A description that says what restored this, for things without tags."""
+        mark = f" {self.restore_tag}"
+        own = without_mark(description)[: _LONGEST_DESCRIPTION - len(mark)]
+        return (own + mark).strip()
 
     def token(self, original_id: str) -> str:
         """The description, until it is tagged, of what replaces a thing."""
@@ -55,3 +71,8 @@ class Marks:
 def without_marks(tags: Iterable[str]) -> list[str]:
     """Tags without those that some restore has added."""
     return [tag for tag in tags if not tag.startswith((RESTORE, ORIGINAL))]
+
+
+def without_mark(description: str) -> str:
+    """A description without what some restore has added to it."""
+    return _IN_DESCRIPTION.sub("", description)

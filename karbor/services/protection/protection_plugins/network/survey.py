@@ -17,7 +17,10 @@ from karbor.services.protection.clients.neutron_networks import (
     Kind,
     Neutron,
 )
-from karbor.services.protection.protection_plugins.network.marks import without_marks
+from karbor.services.protection.protection_plugins.network.marks import (
+    without_mark,
+    without_marks,
+)
 from karbor.services.protection.protection_plugins.network.scope import Scope
 from karbor.services.protection.protection_plugins.network.topology import (
     Thing,
@@ -204,4 +207,9 @@ def _clean(thing: Thing) -> Thing:
     kept = {name: value for name, value in thing.items() if name not in _DROPPED}
     if "tags" in kept:
         kept["tags"] = without_marks(kept["tags"])
+    if "security_group_rules" in kept:
+        kept["security_group_rules"] = [
+            {**rule, "description": without_mark(rule.get("description") or "")}
+            for rule in kept["security_group_rules"]
+        ]
     return kept

@@ -113,7 +113,7 @@ class SavedServer:
         return (
             _(
                 "The image %s that it was booted from is not in the checkpoint. Where "
-                "there is none of that id, it can be restored with restore_image_id only"
+                "there is none of that id, restore_image_id has to name another one"
             )
             % self.image_id
         )

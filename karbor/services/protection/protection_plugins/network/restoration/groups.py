@@ -130,9 +130,9 @@ class _Rules:
     def complete(self, original: Thing, group: Thing) -> None:
         """Add what the project's own default group lacks, marked for a revert."""
         there = _by_key(self._rules_of(group["id"]))
-        tag = self._target.marks.restore_tag
+        mark = self._target.marks.mark_description
         missing = [
-            {**rule, "description": f"{rule['description']} {tag}".strip()}
+            {**rule, "description": mark(rule["description"])}
             for key, rule in self._wanted(original).items()
             if key not in there
         ]

@@ -112,6 +112,12 @@ class Target:
         :param fields: further ones to set
         """
         self.neutron.set_tags(kind, thing_id, self.marks.tags(original))
+        surplus = self.marks.surplus_tags(original)
+        if surplus:
+            self.remarks.add(
+                f"The {kind.label} {title(original)} was made without its tags "
+                f"{', '.join(surplus)}: Neutron takes no more"
+            )
         description = original.get("description") or ""
         fields = {**fields, "description": description}
         return self.neutron.update(kind, thing_id, fields)

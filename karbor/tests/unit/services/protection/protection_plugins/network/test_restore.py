@@ -6,6 +6,7 @@ import pytest
 from karbor import exception
 from karbor.services.protection.clients.neutron_networks import Kind
 from karbor.tests.fakes.neutron.facts import Caller, Refused
+from karbor.tests.fakes.neutron.server import context_of
 from karbor.tests.unit.services.protection.protection_plugins.network.picture import (
     picture,
     wipe,
@@ -68,6 +69,49 @@ def test_the_tags_are_the_originals_and_those_of_the_restore(rig, town):
         f"karbor-restore={run.record.id}",
         f"karbor-original={town.east['network']['id']}",
     }
+
+
+def test_a_thing_with_all_tags_that_it_may_have_is_restored(rig):
+    network = rig.home.create(Kind.NETWORK, {"name": "tagged"})
+    own = [f"tag-{number:02}" for number in range(50)]
+    rig.home.set_tags(Kind.NETWORK, network["id"], own)
+    checkpoint = rig.protect(network)
+    wipe(rig, HOME)
+    run = rig.restore(checkpoint, network)
+    tags = rig.home.get(Kind.NETWORK, run.new[network["id"]])["tags"]
+    assert set(own[:48]) < set(tags)
+    assert "without its tags tag-48, tag-49" in run.remarks[0]
+
+
+def rules_of(neutron, project_id):
+    """Those of a project's default group, by their descriptions."""
+    [group] = neutron.list(Kind.SECURITY_GROUP, name="default", project_id=project_id)
+    rules = neutron.list(Kind.RULE, security_group_id=group["id"])
+    return group, {rule["description"] or "": rule for rule in rules}
+
+
+def test_the_restore_that_made_a_rule_is_named_once_and_leaves_room(rig):
+    """From project to project, with a description as long as it may be."""
+    network = rig.home.create(Kind.NETWORK, {"name": "network"})
+    group, _rules = rules_of(rig.home, HOME)
+    rule = {"security_group_id": group["id"], "direction": "ingress"}
+    text = "because " * 31
+    rig.home.create(Kind.RULE, {**rule, "protocol": "tcp", "description": text})
+    run = rig.restore(rig.protect(network), network, project=AWAY)
+    _group, rules = rules_of(rig.away, AWAY)
+    mark = f"karbor-restore={run.record.id}"
+    [made] = [one for one in rules if one.startswith("because")]
+    assert made.endswith(mark)
+    assert len(made) == 255
+
+    moved = rig.away.get(Kind.NETWORK, run.new[network["id"]])
+    again = rig.restore(
+        rig.protect(moved, context=context_of(AWAY)), moved, project="third"
+    )
+    _group, rules = rules_of(rig.neutron("third"), "third")
+    [made] = [one for one in rules if one.startswith("because")]
+    assert made.count("karbor-restore=") == 1
+    assert made.endswith(str(again.record.id))
 
 
 def test_a_network_can_get_another_name(rig, town):
