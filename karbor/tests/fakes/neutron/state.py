@@ -59,7 +59,7 @@ class State:
         if kind == "port":
             network = self.things["network"][thing["network_id"]]
             return bool(network["project_id"] == caller.project_id)
-        return False
+        return bool(kind == "security_group" and thing.get("shared"))
 
     def _whole(self, kind: str, thing: Thing) -> Thing:
         """A thing with those that are shown as part of it."""

@@ -53,7 +53,9 @@ def restore_groups(target: Target, topology: Topology) -> None:
     left = [one for one in topology.security_groups if one["id"] not in target.new_ids]
     found = target.find(Kind.SECURITY_GROUP, left)
     own_default = [
-        one for one in left if is_default_group(one) and one["id"] not in found
+        one
+        for one in left
+        if is_default_group(one) and topology.owns(one) and one["id"] not in found
     ]
     if own_default:
         default = _default_group(target)
@@ -73,7 +75,11 @@ def restore_groups(target: Target, topology: Topology) -> None:
 
 
 def _make(target: Target, topology: Topology, group: Thing) -> Thing:
+    name = group["name"]
     if not topology.owns(group):
+        if is_default_group(group):
+            # Nobody may have a second one of that name.
+            name = f"{name} of {group[OWNER]}"
         target.remarks.add(
             _(
                 "The security group %s was another project's, and is no longer shared; "
@@ -84,7 +90,7 @@ def _make(target: Target, topology: Topology, group: Thing) -> Thing:
     wanted = []
     if group.get("stateful") is False:
         wanted.append(Wish("being stateless", {"stateful": False}))
-    return target.make(Kind.SECURITY_GROUP, group, {"name": group["name"]}, wanted)
+    return target.make(Kind.SECURITY_GROUP, group, {"name": name}, wanted)
 
 
 def _default_group(target: Target) -> Thing:

@@ -47,7 +47,14 @@ def restore_routes(target: Target, topology: Topology, others: Collection[str]) 
     new_ids = {one["id"]: target.new_ids[one["id"]] for one in routers}
     there = target.neutron.by_ids(Kind.ROUTER, new_ids.values())
     for router in routers:
-        _add(target, router, there[new_ids[router["id"]]], wanted[router["id"]])
+        thing = there.get(new_ids[router["id"]])
+        if thing is None:
+            target.remarks.add(
+                _("The router %s was deleted while its networks were restored")
+                % title(router)
+            )
+            continue
+        _add(target, router, thing, wanted[router["id"]])
 
 
 def _is_ours(router: Thing, route: Thing, others: Collection[str]) -> bool:

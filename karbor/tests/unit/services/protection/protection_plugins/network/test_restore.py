@@ -14,6 +14,7 @@ from karbor.tests.unit.services.protection.protection_plugins.network.picture im
 from karbor.tests.unit.services.protection.protection_plugins.network.rig import (
     AWAY,
     HOME,
+    RestoreRun,
 )
 
 
@@ -171,6 +172,42 @@ def test_the_other_projects_default_group_gets_what_it_lacks(rig, town):
     run.revert()
     (own,) = rig.away.list(Kind.SECURITY_GROUP, name="default", project_id=AWAY)
     assert len(own["security_group_rules"]) == 4
+
+
+def test_anothers_default_group_is_not_taken_for_ones_own(rig):
+    """It was shared, and let in what is in it; nothing of the target's is in it."""
+    home = rig.home
+    network = home.create(Kind.NETWORK, {"name": "network"})
+    foreign, _rules = rules_of(rig.away, AWAY)
+    shared = rig.state.things["security_group"][foreign["id"]]
+    shared["shared"] = True
+    group = home.create(Kind.SECURITY_GROUP, {"name": "group"})
+    rule = {"security_group_id": group["id"], "direction": "ingress"}
+    home.create(Kind.RULE, {**rule, "remote_group_id": foreign["id"]})
+    port = {"network_id": network["id"], "security_groups": [group["id"]]}
+    home.create(Kind.PORT, port)
+    checkpoint = rig.protect(network)
+    wipe(rig, HOME)
+    shared["shared"] = False
+    run = rig.restore(checkpoint, network)
+    own, _rules = rules_of(home, HOME)
+    stands_for_it = run.new[foreign["id"]]
+    assert stands_for_it not in (own["id"], foreign["id"])
+    made = home.list(Kind.RULE, security_group_id=run.new[group["id"]])
+    assert [one["remote_group_id"] for one in made if one["remote_group_id"]] == [
+        stands_for_it
+    ]
+    assert "was another project's" in run.remarks[0]
+
+
+def test_a_router_that_vanishes_meanwhile_is_remarked(rig, town):
+    checkpoint = rig.protect(*town.networks)
+    wipe(rig, HOME)
+    run = RestoreRun(rig, checkpoint, *town.networks)
+    run.main()
+    del rig.state.things["router"][run.new[town.router["id"]]]
+    run.complete()
+    assert all("was deleted while" in remark for remark in run.remarks)
 
 
 def test_the_same_projects_default_group_stays_as_it_is(rig, town):
