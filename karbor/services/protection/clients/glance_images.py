@@ -332,6 +332,14 @@ def properties_of(image: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def names_snapshots(image: Mapping[str, Any]) -> bool:
+    """Whether it has no data, and names the snapshots of volumes that have it.
+
+    Nova makes such an image of a server that was booted from a volume.
+    """
+    return not image.get("size") and bool(image.get("block_device_mapping"))
+
+
 class _LargePieces:
     def __init__(self, source: Any) -> None:
         self._source = source

@@ -9,7 +9,7 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.resource import Resource
 from karbor.services.protection.client_factory import ClientFactory
-from karbor.services.protection.clients.glance_images import Images
+from karbor.services.protection.clients.glance_images import Images, names_snapshots
 from karbor.services.protection.clients.nova_servers import image_id_of
 from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
@@ -24,13 +24,19 @@ from karbor.services.protection.protectable_plugins.server_listing import server
 
 LOG = logging.getLogger(__name__)
 
+#: What stands for the status of an active image that only names snapshots of volumes.
+#: These are kept apart from it, as the volumes themselves can be.
+WITHOUT_DATA = "active without data: it names snapshots of volumes"
+
 #: Active images have data, those of the other states will have it in a moment.
 #: A deactivated one gives its data to nobody but admins, while servers that were booted
 #: from it run on: they must not become impossible to protect.
 #: https://docs.openstack.org/glance/latest/user/statuses.html
 STATES = States(
     protectable=frozenset({"active", "importing", "saving", "uploading"}),
-    absent=frozenset({"deactivated", "deleted", "killed", "pending_delete", "queued"}),
+    absent=frozenset(
+        {"deactivated", "deleted", "killed", "pending_delete", "queued", WITHOUT_DATA}
+    ),
 )
 
 
@@ -38,8 +44,8 @@ class ImageProtectablePlugin(ListedProtectablePlugin):
     """``OS::Glance::Image``.
 
     A project depends on the images that it owns, a server on the image that it was
-    booted from. Images that cannot be protected (no data yet, deactivated, on their
-    way out) are not found; showing one of them says why.
+    booted from. Images that cannot be protected (no data yet or none at all,
+    deactivated, on their way out) are not found; showing one of them says why.
     """
 
     service = "glance"
@@ -49,6 +55,11 @@ class ImageProtectablePlugin(ListedProtectablePlugin):
         constants.PROJECT_RESOURCE_TYPE,
     )
     states = STATES
+
+    def _status(self, thing: Thing) -> str:
+        if thing["status"] == "active" and names_snapshots(thing):
+            return WITHOUT_DATA
+        return super()._status(thing)
 
     def _open(self, context: RequestContext) -> Listing:
         client = ClientFactory.create_client("glance", context, self._configuration)

@@ -54,6 +54,10 @@ class ListedProtectablePlugin(ProtectablePlugin):
     def _open(self, context: RequestContext) -> Listing:
         """The service's things."""
 
+    def _status(self, thing: Thing) -> str:
+        """The status of a thing, as ``states`` has it."""
+        return str(thing["status"])
+
     def _extra_info(self, thing: Thing) -> dict[str, Any] | None:
         """What a resource tells of itself beside its name."""
         return None
@@ -101,7 +105,7 @@ class ListedProtectablePlugin(ProtectablePlugin):
                 raise exception.ProtectableResourceInvalidStatus(
                     id=f"{resource_id} ({thing.get('name')})",
                     type=self.resource_type,
-                    status=thing["status"],
+                    status=self._status(thing),
                 )
             shown[resource_id] = self._resource(thing)
         return shown
@@ -144,19 +148,20 @@ class ListedProtectablePlugin(ProtectablePlugin):
     def _present(self, things: Iterable[Thing]) -> Iterator[Thing]:
         """Without those that are not there yet or on their way out."""
         for thing in things:
-            if self.states is not None and thing["status"] in self.states.absent:
+            status = self._status(thing)
+            if self.states is not None and status in self.states.absent:
                 LOG.info(
                     "%s %s (%s) is left out, because its status is '%s'.",
                     self.resource_type,
                     thing["id"],
                     thing.get("name"),
-                    thing["status"],
+                    status,
                 )
             else:
                 yield thing
 
     def _is_protectable(self, thing: Thing) -> bool:
-        return self.states is None or thing["status"] in self.states.protectable
+        return self.states is None or self._status(thing) in self.states.protectable
 
     def _resource(self, thing: Thing) -> Resource:
         return Resource(

@@ -20,8 +20,9 @@ class GlanceLists(ListingService):
         *,
         status: str = "active",
         hidden: bool = False,
+        **more: Any,
     ) -> None:
-        self.put(image_id, status=status, owner=owner, os_hidden=hidden)
+        self.put(image_id, status=status, owner=owner, os_hidden=hidden, **more)
 
     def answer(self, question: Question) -> Any:
         if question.path != "images":

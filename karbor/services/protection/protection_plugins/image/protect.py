@@ -11,7 +11,7 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.clients.glance_images import Images
+from karbor.services.protection.clients.glance_images import Images, names_snapshots
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.image.saved_image import (
@@ -116,6 +116,16 @@ class ProtectOperation(Operation):
         elif image["status"] != "active":
             raise exception.ProtectableResourceInvalidStatus(
                 id=resource.id, type=resource.type, status=image["status"]
+            )
+        if names_snapshots(image):
+            raise exception.ProtectableResourceInvalidStatus(
+                id=resource.id,
+                type=resource.type,
+                status=_(
+                    "'active' without data: Nova made it of a server that was booted "
+                    "from a volume, and it only names snapshots in Cinder. Leave it "
+                    "out of the plan, and protect the server or its volumes"
+                ),
             )
         return image
 

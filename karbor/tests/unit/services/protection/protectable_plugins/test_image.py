@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding images: which ones, and with how many questions."""
 
+import logging
+
 import pytest
 
 from karbor import exception
@@ -68,6 +70,20 @@ def test_an_image_that_cannot_be_protected_is_left_out_and_named(
     assert ids(plugin.get_dependent_resources(context, project())) == ["good"]
     with pytest.raises(exception.ProtectableResourceInvalidStatus, match=status):
         plugin.show_resource(context, "bad")
+
+
+def test_an_image_that_only_names_snapshots_is_left_out_and_named(
+    plugin, context, images, caplog
+):
+    caplog.set_level(logging.INFO)
+    bdm = '[{"snapshot_id": "s", "boot_index": 0}]'
+    images.add("of-a-server", PROJECT, size=0, block_device_mapping=bdm)
+    images.add("with-data", PROJECT, size=7, block_device_mapping="[]")
+    assert ids(plugin.get_dependent_resources(context, project())) == ["with-data"]
+    assert ids(plugin.list_resources(context)) == ["with-data"]
+    assert "snapshots of volumes" in caplog.text
+    with pytest.raises(exception.ProtectableResourceInvalidStatus, match="snapshots"):
+        plugin.show_resource(context, "of-a-server")
 
 
 @pytest.mark.parametrize("status", ["active", "saving", "uploading", "importing"])

@@ -57,6 +57,20 @@ class TestImagePlugin(ProtectionConformance):
         assert (image["name"], image["os_distro"]) == ("debian", "debian")
         assert image["visibility"] == "shared"
 
+    def test_an_image_that_only_names_snapshots_is_refused_with_what_helps(
+        self, call, new_checkpoint, resource
+    ):
+        self.glance.fill(resource.id, b"")
+        self.glance.images[resource.id]["block_device_mapping"] = "[{}]"
+        with pytest.raises(exception.CreateResourceFailed, match="or its volumes"):
+            call("protect", new_checkpoint())
+
+    def test_an_image_that_is_empty_is_an_image(self, call, new_checkpoint, resource):
+        self.glance.fill(resource.id, b"")
+        checkpoint = new_checkpoint()
+        call("protect", checkpoint)
+        assert self.section(checkpoint, resource).list_objects()
+
     @pytest.fixture
     def half_made(self, protected, restore, resource, record):
         """A restore whose upload has failed."""
