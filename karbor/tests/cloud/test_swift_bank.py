@@ -4,6 +4,7 @@
 import contextlib
 import time
 import uuid
+from http import HTTPStatus
 
 import pytest
 from swiftclient import client as swift
@@ -58,11 +59,24 @@ def container(connection):
     name = f"bank-{uuid.uuid4().hex}"
     yield name
     for found in connection.get_account(prefix=name)[1]:
-        for one in connection.get_container(found["name"], full_listing=True)[1]:
-            with contextlib.suppress(swift.ClientException):
-                # Expired ones may be listed still.
-                connection.delete_object(found["name"], one["name"])
-        connection.delete_container(found["name"])
+        wait_until(
+            lambda found=found: is_deleted(connection, found["name"]),
+            f"the container {found['name']} deleted",
+        )
+
+
+def is_deleted(connection, container):
+    """Empty a container and delete it; not done while it lists expired objects."""
+    for one in connection.get_container(container, full_listing=True)[1]:
+        with contextlib.suppress(swift.ClientException):
+            connection.delete_object(container, one["name"])
+    try:
+        connection.delete_container(container)
+    except swift.ClientException as error:
+        if error.http_status != HTTPStatus.CONFLICT:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture
