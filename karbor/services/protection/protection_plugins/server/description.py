@@ -67,10 +67,13 @@ _FLOATING_FIELDS = (
 )
 
 
-def describe(cloud: Cloud, server: Mapping[str, Any]) -> SavedServer:
+def describe(
+    cloud: Cloud, server: Mapping[str, Any], flavor_ids: Mapping[str, str]
+) -> SavedServer:
     """All of a server that can be taken down, in a handful of calls.
 
     :param server: as Nova shows it
+    :param flavor_ids: by the names of the flavors
     :raises ServiceFailed: when a service cannot be asked
     """
     server_id = str(server["id"])
@@ -85,7 +88,7 @@ def describe(cloud: Cloud, server: Mapping[str, Any]) -> SavedServer:
     return SavedServer(
         server_id=server_id,
         fields=fields,
-        flavor=_flavor(cloud, server["flavor"]),
+        flavor=_flavor(server["flavor"], flavor_ids),
         image_id=image_id,
         root_device=server.get(_ROOT_DEVICE),
         volumes=_volumes(
@@ -98,13 +101,11 @@ def describe(cloud: Cloud, server: Mapping[str, Any]) -> SavedServer:
     )
 
 
-def _flavor(cloud: Cloud, embedded: Mapping[str, Any]) -> dict[str, Any]:
+def _flavor(embedded: Mapping[str, Any], ids: Mapping[str, str]) -> dict[str, Any]:
     """What Nova embeds in a server has no id."""
     flavor = {key: value for key, value in embedded.items() if key != "original_name"}
-    flavor["name"] = embedded["original_name"]
-    same = [one for one in cloud.compute.flavors() if one["name"] == flavor["name"]]
-    flavor["id"] = same[0]["id"] if same else None
-    return flavor
+    name = embedded["original_name"]
+    return {**flavor, "name": name, "id": ids.get(name)}
 
 
 def _volumes(

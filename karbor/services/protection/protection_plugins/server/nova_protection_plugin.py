@@ -3,6 +3,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from oslo_config import cfg
+
 from karbor.common import constants
 from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
@@ -11,6 +13,7 @@ from karbor.services.protection.protection_plugins.section import CopyOperation
 from karbor.services.protection.protection_plugins.server.delete import (
     DeleteServerOperation,
 )
+from karbor.services.protection.protection_plugins.server.flavors import FlavorIds
 from karbor.services.protection.protection_plugins.server.protect import (
     NAME,
     ProtectOperation,
@@ -42,8 +45,12 @@ class NovaProtectionPlugin(DescribedPlugin[ServerSettings]):
     schemas = SCHEMAS
     settings_class = ServerSettings
 
+    def __init__(self, config: cfg.ConfigOpts | None = None) -> None:
+        super().__init__(config)
+        self._flavor_ids = FlavorIds()
+
     def get_protect_operation(self, resource: Resource) -> Operation:
-        return ProtectOperation(self.settings)
+        return ProtectOperation(self.settings, self._flavor_ids)
 
     def get_restore_operation(self, resource: Resource) -> Operation:
         return RestoreOperation(self.settings)

@@ -14,6 +14,7 @@ from karbor.resource import Resource
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.server.description import describe
+from karbor.services.protection.protection_plugins.server.flavors import FlavorIds
 from karbor.services.protection.protection_plugins.server.quiesce import (
     PASSING,
     WAYS,
@@ -62,8 +63,9 @@ class ProtectOperation(Operation):
     volumes that have been snapshotted, before ``on_prepare_finish``.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, flavor_ids: FlavorIds) -> None:
         self._settings = settings
+        self._flavor_ids = flavor_ids
         self._quiesce: Quiesce | None = None
 
     def on_prepare_begin(
@@ -81,7 +83,7 @@ class ProtectOperation(Operation):
             server = yield from _settled(cloud, resource)
             # In a second run it may be paused, and it was not when it was described.
             if not quiesce.has_begun or SavedServer.find(section) is None:
-                saved = describe(cloud, server)
+                saved = describe(cloud, server, self._flavor_ids.of(cloud, context))
                 saved.save(section)
                 remark = saved.image_remark(checkpoint.resource_graph)
                 if remark is not None:

@@ -72,6 +72,14 @@ class TestDescription(ServerTests):
         assert (flavor["id"], flavor["name"]) == ("flavor-1", "m1.tiny")
         assert flavor["extra_specs"] == {"hw:cpu_policy": "shared"}
 
+    def test_flavors_are_listed_once_for_all_servers_of_an_operation(
+        self, call, new_checkpoint, cloud
+    ):
+        call("protect", new_checkpoint())
+        once = len(cloud.nova.calls("GET", "flavors"))
+        call("protect", new_checkpoint())
+        assert len(cloud.nova.calls("GET", "flavors")) == once > 0
+
     def test_floating_addresses_belong_to_their_ports(self, protected, resource):
         first, second = self.saved(protected, resource).ports
         assert first["floating"] == []
