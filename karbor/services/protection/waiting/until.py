@@ -80,6 +80,16 @@ class Things(abc.ABC):
         """
         return None
 
+    def told_fault_of(self, thing: Thing) -> str | None:
+        """For an error's text: as :meth:`fault_of`, or that it cannot be asked.
+
+        It must not hide what the error is about.
+        """
+        try:
+            return self.fault_of(thing)
+        except exception.KarborException as error:
+            return _("why cannot be asked (%s)") % error
+
 
 #: Judges a thing by its status in lower case; None stands for a thing that is gone.
 Judge = Callable[[str | None, Thing | None], Verdict]

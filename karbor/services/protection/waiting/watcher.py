@@ -324,10 +324,7 @@ def _failed(
     if thing is None:
         reason = _("does not exist any more, and was to be %s") % until.goal
         return WaitFailed(what=until, reason=reason)
-    try:
-        fault = things.fault_of(thing)
-    except exception.KarborException as error:
-        fault = _("why cannot be asked (%s)") % error
+    fault = things.told_fault_of(thing)
     reason = _("is '%(status)s', and was to be %(goal)s") % {
         "status": status,
         "goal": until.goal,

@@ -73,7 +73,7 @@ def vanished(resource: Resource) -> exception.ProtectableResourceNotFound:
 
 def _explain(cloud: VolumeCloud, volume: dict[str, Any], status: str) -> str:
     parts = [f"'{status}'"]
-    fault = cloud.volumes.fault_of(volume)
+    fault = cloud.volumes.told_fault_of(volume)
     if fault:
         parts.append(fault)
     parts.append(

@@ -231,7 +231,7 @@ class _Copying:
         if image is None or image["status"] != "active":
             raise ImageNotMade(
                 volume_id=volume_id,
-                reason=self._volumes.fault_of(volume)
+                reason=self._volumes.told_fault_of(volume)
                 or _("there is no reason on record"),
                 size=saved.described.size,
             )

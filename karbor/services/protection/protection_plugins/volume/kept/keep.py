@@ -76,7 +76,7 @@ def kept_thing(
         )
     status = things.status_of(found)
     if status != "available":
-        fault = things.fault_of(found)
+        fault = things.told_fault_of(found)
         raise NotKept(
             what=keeping.title,
             id=saved.kept_id,

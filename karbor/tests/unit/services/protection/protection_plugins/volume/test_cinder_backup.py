@@ -357,3 +357,11 @@ def test_what_builds_on_a_backup_is_found_before_anything_is_deleted(house):
     house.checkpoint = first
     with pytest.raises(exception.DeleteResourceFailed, match="build on it"):
         house.call("delete", ["on_prepare_begin"], {}, operation_log=None)
+
+
+def test_messages_that_cannot_be_read_hide_no_status(house):
+    house.protect()
+    backup(house)["status"] = "error"
+    house.cinder.failing["GET messages"] = [403]
+    with pytest.raises(exception.VerifyResourceFailed, match="is 'error'"):
+        house.verify()

@@ -302,3 +302,18 @@ def test_a_revert_goes_on_when_glance_does_not_answer(house, before):
     assert house.cinder.listing() - before == {("images", image["id"], image["name"])}
     house.protect("on_revert")
     assert house.cinder.listing() == before
+
+
+def test_messages_that_cannot_be_read_hide_no_reason(house):
+    house.volume["status"] = "error"
+    house.cinder.failing["GET messages"] = [403]
+    with pytest.raises(exception.CreateResourceFailed, match="repair it") as caught:
+        house.protect("on_prepare_finish")
+    assert "cannot be asked" in str(caught.value)
+
+
+def test_a_full_glance_is_told_without_messages(house):
+    house.images.room = 1000
+    house.cinder.failing["GET messages"] = [403]
+    with pytest.raises(exception.CreateResourceFailed, match="room for 1 GiB"):
+        house.protect(*UNTIL_MAIN)
