@@ -13,7 +13,7 @@ from karbor.services.protection.clients.sessions import OwnSession
 
 LOG = logging.getLogger(__name__)
 
-#: So many of the tokens that were given out are remembered, to be kept out of logs:
+#: So many of the tokens that a context has had are remembered, to be kept out of logs:
 #: more than can be valid at a time.
 _REMEMBERED = 100
 
@@ -37,7 +37,8 @@ class RenewedAuth(OwnSession):
     ) -> None:
         super().__init__(inner, own)
         self._context = context
-        self._given: collections.deque[str] = collections.deque(maxlen=_REMEMBERED)
+        first = [context.auth_token] if context.auth_token else []
+        self._given = collections.deque(first, maxlen=_REMEMBERED)
 
     def get_token(self, session: session.Session | None = None) -> str | None:
         """A token that is valid for some time yet.
@@ -64,7 +65,7 @@ class RenewedAuth(OwnSession):
 
     @property
     def given(self) -> list[str]:
-        """The tokens that were given out, without asking for another."""
+        """The tokens that the context has had, without asking for another."""
         return list(self._given)
 
 
