@@ -53,9 +53,20 @@ class Lane(futures.Executor):
         """Nothing to do: the lane owns no thread."""
 
     def _feed(self) -> None:
+        """Hand over as many pieces as there is room for: one event may make much."""
+        while (piece := self._next()) is not None:
+            try:
+                self._shared.submit(self._work, piece)
+            except RuntimeError as error:
+                # The shared executor was shut down under an operation that was left.
+                with self._lock:
+                    self._free += 1
+                piece.fail(error)
+
+    def _next(self) -> "_Piece | None":
         with self._lock:
             if not self._free:
-                return
+                return None
             if self._resumed:
                 piece = self._resumed.popleft()
             elif self._waiting and (
@@ -63,13 +74,9 @@ class Lane(futures.Executor):
             ):
                 piece = self._waiting.popleft()
             else:
-                return
+                return None
             self._free -= 1
-        try:
-            self._shared.submit(self._work, piece)
-        except RuntimeError as error:
-            # The shared executor was shut down under an operation that was left.
-            piece.future.set_exception(error)
+            return piece
 
     def _work(self, piece: "_Piece") -> None:
         suspended = piece.run()
@@ -100,6 +107,11 @@ class _Piece:
 
     def go_on_with(self, resume: Callable[[], Any]) -> None:
         self._fn, self._args, self._kwargs = resume, (), {}
+
+    def fail(self, error: Exception) -> None:
+        """End without running, or without going on."""
+        if self._is_begun or self.future.set_running_or_notify_cancel():
+            self.future.set_exception(error)
 
     def run(self) -> Suspended | None:
         """Run to the end, or to where it waits."""

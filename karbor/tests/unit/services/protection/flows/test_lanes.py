@@ -2,11 +2,13 @@
 """Lanes share an executor fairly, and bound what each has in it."""
 
 import threading
+import time
 from concurrent import futures
 
 import pytest
 
 from karbor.services.protection.flows.lanes import Lane
+from karbor.services.protection.waiting.course import Suspended
 
 
 @pytest.fixture
@@ -58,3 +60,84 @@ def test_work_for_an_executor_that_was_shut_down_fails():
 
     with pytest.raises(RuntimeError):
         lane.submit(len, "").result(30)
+
+
+def test_all_work_for_an_executor_that_was_shut_down_meanwhile_fails():
+    pool = futures.ThreadPoolExecutor(1)
+    lane = Lane(pool, 1)
+    go = threading.Event()
+    lane.submit(go.wait, 30)
+    waiting = [lane.submit(len, "") for _ in range(3)]
+    assert waiting[1].cancel()
+    pool.shutdown(wait=False)
+    go.set()
+
+    for future in (waiting[0], waiting[2]):
+        with pytest.raises(RuntimeError):
+            future.result(30)
+
+
+class Waiting:
+    """Work that waits until it is let go on."""
+
+    def __init__(self):
+        self.waits = futures.Future()
+        self.begun = threading.Event()
+
+    def __call__(self):
+        self.begun.set()
+        return Suspended(self.waits, lambda: "done")
+
+
+def test_what_waits_holds_no_thread(one_thread):
+    lane, waiting = Lane(one_thread, 1), Waiting()
+    future = lane.submit(waiting)
+    assert lane.submit(len, "four").result(30) == 4
+    assert not future.done()
+
+    waiting.waits.set_result(None)
+
+    assert future.result(30) == "done"
+
+
+def test_no_more_waits_than_the_depth(one_thread):
+    lane = Lane(one_thread, 1, depth=2)
+    work = [Waiting() for _ in range(3)]
+    submitted = [lane.submit(one) for one in work]
+    for one in work[:2]:
+        assert one.begun.wait(30)
+    assert not work[2].begun.wait(0.1)
+
+    work[0].waits.set_result(None)
+
+    assert work[2].begun.wait(30)
+    for one in work[1:]:
+        one.waits.set_result(None)
+    assert [future.result(30) for future in submitted] == ["done"] * 3
+
+
+def test_what_is_free_is_used_while_what_was_resumed_goes_on():
+    """One wait that is over makes room for two: its own thread, and its place."""
+    with futures.ThreadPoolExecutor(2) as pool:
+        lane, waits = Lane(pool, 2, depth=1), futures.Future()
+        going_on, go = threading.Event(), threading.Event()
+
+        def resume():
+            going_on.set()
+            return go.wait(30)
+
+        first = lane.submit(lambda: Suspended(waits, resume))
+        while lane._suspended == 0:
+            time.sleep(0.001)
+        next_one = Waiting()
+        second = lane.submit(next_one)
+        assert not next_one.begun.wait(0.05), "the depth is used up"
+
+        waits.set_result(None)
+
+        assert going_on.wait(30)
+        assert next_one.begun.wait(10), "while the first goes on"
+        go.set()
+        next_one.waits.set_result(None)
+        assert first.result(30) is True
+        assert second.result(30) == "done"
