@@ -198,7 +198,7 @@ def outcome(work: ResourceWork) -> tuple[str, str]:
     return done, "Kept: its plugin does not take it back"
 
 
-def attempt(live: LiveOperation, what: str, action: Callable[[], None]) -> None:
+def attempt(live: LiveOperation, what: str, action: Callable[[], object]) -> None:
     """One step of ending an operation; its failure is logged and ends no other."""
     try:
         action()

@@ -230,6 +230,8 @@ class OperationRunner:
                 running = [live for live in self._known if live.is_open]
             for live in running:
                 if not live.is_ended:
+                    # Hooks may wait for hours, and look at it only when they go on.
+                    ending.attempt(live, "looking at its lease", live.may_start)
                     ending.attempt(live, "reporting progress", live.report)
             self._write_late()
 

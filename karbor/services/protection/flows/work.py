@@ -20,6 +20,11 @@ LOG = logging.getLogger(__name__)
 
 REVERT = "on_revert"
 
+_CUT_OFF = (
+    "it was cut off when the service stopped. Deleting the checkpoint deletes what is "
+    "left of it, as far as its plugin has noted that"
+)
+
 
 class HookFailed(exception.FlowError):
     """A hook raised; the text names the resource and is free of secrets."""
@@ -108,6 +113,9 @@ class ResourceWork:
         live = self.live
         # Whatever is logged in this thread now carries the request's id.
         live.hook_context.update_store()
+        if awaited is not None and not live.may_start():
+            # It ends where it waits, as those do whose wait was not over.
+            awaited = None
         try:
             until = course.advance(awaited)
         except WaitCancelled:
@@ -150,6 +158,12 @@ class ResourceWork:
         self.live.hook_context.update_store()
         try:
             until = course.advance(awaited)
+        except WaitCancelled:
+            self.revert_reason = _CUT_OFF
+            LOG.warning(
+                "%s: taking back %s: %s", self.live.inputs, self.resource, _CUT_OFF
+            )
+            return None
         except BaseException as error:  # noqa: BLE001 - must not stop the others
             self.revert_reason = self.live.scrub(error)
             trace = self.live.secrets.scrub_traceback(error)

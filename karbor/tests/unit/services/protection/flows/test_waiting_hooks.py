@@ -168,3 +168,46 @@ def test_a_wait_that_fails_fails_its_resource(worlds):
 
     assert future.result(LONG) is False
     assert "the disk is full" in world.log_of(inputs)["error_info"]
+
+
+def test_hooks_that_wait_do_not_go_on_when_the_lease_is_lost(worlds):
+    world, plugin = world_of(worlds, 3)
+    inputs, future = submit(world, 3)
+    eventually(lambda: len(plugin.begun) == 3)
+    world.provider.lease.valid = False
+    plugin.things.states["thing-1"] = "ready"
+    eventually(lambda: len(plugin.reverted) == 3)
+    plugin.things.states.clear()
+
+    assert future.result(LONG) is False
+    assert plugin.ended == set()
+    assert "lease" in world.log_of(inputs)["error_info"]
+    assert world.provider.checkpoints.get(inputs.checkpoint_id).status == "protecting"
+
+
+def test_an_operation_whose_hooks_all_wait_notices_a_lost_lease(worlds):
+    world, plugin = world_of(worlds, 3)
+    inputs, future = submit(world, 3)
+    eventually(lambda: len(plugin.begun) == 3)
+    world.provider.lease.valid = False
+    eventually(lambda: len(plugin.reverted) == 3)
+    plugin.things.states.clear()
+
+    assert future.result(LONG) is False
+    assert "lease" in world.log_of(inputs)["error_info"]
+
+
+def test_what_a_stopping_service_did_not_take_back_is_named(worlds):
+    world, plugin = world_of(worlds, 2)
+    inputs, future = submit(world, 2)
+    eventually(lambda: len(plugin.begun) == 2)
+    assert not world.runner.drain(0, 0.3), "taking back goes on"
+
+    world.house.watcher.close()
+
+    assert future.result(LONG) is False
+    checkpoint = world.provider.checkpoints.get(inputs.checkpoint_id)
+    for said in checkpoint.resources_status.values():
+        assert said["status"] == "error"
+        assert "Taking it back failed: it was cut off" in said["reason"]
+        assert "WaitCancelled" not in said["reason"]
