@@ -6,7 +6,7 @@ A plugin is foreign code: it may raise anything, or give what is no answer. Eith
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oslo_log import log as logging
@@ -93,7 +93,7 @@ def ask(resource_type: str, question: Callable[[], Any]) -> Any:
 
 
 def resources(resource_type: str, found: Any, asked: str) -> list[Resource]:
-    if not isinstance(found, Sequence | Iterable) or isinstance(found, str | Mapping):
+    if not isinstance(found, Iterable) or isinstance(found, str | Mapping):
         raise failed(resource_type, f"{asked} returned {type(found).__name__}, no list")
     resources = ask(resource_type, lambda: list(found))
     for item in resources:

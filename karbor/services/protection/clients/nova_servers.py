@@ -15,6 +15,36 @@ from karbor.services.protection.clients.missing import as_path, found_or_none
 VERSION = "2.69"
 UNKNOWN = "UNKNOWN"
 
+#: Statuses, in lower case, in which a server rests and has what it had. In ERROR too:
+#: what such a server has on its volumes is all the more wanted.
+#: https://docs.openstack.org/api-guide/compute/server_concepts.html
+RESTING = frozenset(
+    {
+        "active",
+        "error",
+        "paused",
+        "rescue",
+        "shelved",
+        "shelved_offloaded",
+        "shutoff",
+        "suspended",
+        "verify_resize",
+    }
+)
+#: Statuses that pass by themselves.
+PASSING = frozenset(
+    {
+        "build",
+        "hard_reboot",
+        "migrating",
+        "password",
+        "reboot",
+        "rebuild",
+        "resize",
+        "revert_resize",
+    }
+)
+
 #: What Nova calls a server's owner.
 OWNER = "tenant_id"
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from karbor.common import constants
 from karbor.context import RequestContext
+from karbor.services.protection.clients.nova_servers import PASSING, RESTING
 from karbor.services.protection.protectable_plugins.listed import (
     ListedProtectablePlugin,
     States,
@@ -14,30 +15,10 @@ from karbor.services.protection.protectable_plugins.server_listing import (
     open_servers,
 )
 
-#: https://docs.openstack.org/api-guide/compute/server_concepts.html
-#: ERROR is among them: what such a server has on its volumes is all the more wanted.
+_ABSENT = frozenset({"BUILD", "DELETED", "SOFT_DELETED"})
 STATES = States(
-    protectable=frozenset(
-        {
-            "ACTIVE",
-            "ERROR",
-            "HARD_REBOOT",
-            "MIGRATING",
-            "PASSWORD",
-            "PAUSED",
-            "REBOOT",
-            "REBUILD",
-            "RESCUE",
-            "RESIZE",
-            "REVERT_RESIZE",
-            "SHELVED",
-            "SHELVED_OFFLOADED",
-            "SHUTOFF",
-            "SUSPENDED",
-            "VERIFY_RESIZE",
-        }
-    ),
-    absent=frozenset({"BUILD", "DELETED", "SOFT_DELETED"}),
+    protectable=frozenset(status.upper() for status in RESTING | PASSING) - _ABSENT,
+    absent=_ABSENT,
 )
 
 

@@ -2,7 +2,7 @@
 """Deleting what an operation has made in the cloud, and naming what is left of it."""
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Iterable
 from typing import Any
 
 from oslo_log import log as logging
@@ -51,6 +51,15 @@ class LeftBehind(exception.KarborException):
         "%(what)s %(id)s may be left behind: %(reason)s. Delete it by hand if it is "
         "there"
     )
+
+
+def left_behind(things: Iterable[str]) -> LeftBehind:
+    """The error for what all could not be deleted.
+
+    :param things: each with its id and why
+    """
+    told = "; ".join(things)
+    return LeftBehind(_("Delete by hand what could not be deleted: %s") % told)
 
 
 def remove(

@@ -11,12 +11,12 @@ from karbor import exception
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
+from karbor.services.protection.clients.nova_servers import PASSING, RESTING
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins.failing import failing
 from karbor.services.protection.protection_plugins.server.description import describe
 from karbor.services.protection.protection_plugins.server.flavors import FlavorIds
 from karbor.services.protection.protection_plugins.server.quiesce import (
-    PASSING,
     WAYS,
     Quiesce,
     quiesce_of,
@@ -33,21 +33,6 @@ from karbor.services.protection.waiting.until import Until, Waits
 LOG = logging.getLogger(__name__)
 
 NAME = "Server Backup"
-
-#: What a server can be protected in. One in ERROR too: what it has on its volumes is
-#: all the more wanted.
-_PROTECTABLE = (
-    "active",
-    "error",
-    "paused",
-    "rescue",
-    "shelved",
-    "shelved_offloaded",
-    "shutoff",
-    "suspended",
-    "verify_resize",
-)
-
 
 _ADVICE = {
     "SOFT_DELETED": _("Restore it in Nova, or leave it out of the plan."),
@@ -146,8 +131,8 @@ def _settled(cloud: Cloud, resource: Resource) -> Generator[Until, Any, dict[str
     if server is None:
         raise _missing(resource, _("Nova has no such server"))
     if _is_changing(server):
-        server = yield cloud.until(resource.id, *_PROTECTABLE, passing=PASSING)
-    if server["status"].lower() not in _PROTECTABLE:
+        server = yield cloud.until(resource.id, *RESTING, passing=PASSING)
+    if server["status"].lower() not in RESTING:
         status = f"{server['status']}. {_ADVICE.get(server['status'], _OTHER_ADVICE)}"
         raise exception.ProtectableResourceInvalidStatus(
             id=resource.id, type=resource.type, status=status

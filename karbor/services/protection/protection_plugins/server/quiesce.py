@@ -13,6 +13,7 @@ from karbor.common import constants
 from karbor.i18n import _
 from karbor.resource import Resource
 from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.services.protection.clients.nova_servers import PASSING
 from karbor.services.protection.protection_plugins.resumable import (
     Notes,
     protect_notes,
@@ -29,21 +30,6 @@ LOG = logging.getLogger(__name__)
 _STILL = frozenset({"paused", "suspended", "shutoff", "shelved", "shelved_offloaded"})
 _RUNNING = "active"
 _NOTE = "quiesce"
-
-#: Statuses that pass by themselves.
-#: https://docs.openstack.org/api-guide/compute/server_concepts.html
-PASSING = frozenset(
-    {
-        "build",
-        "hard_reboot",
-        "migrating",
-        "password",
-        "reboot",
-        "rebuild",
-        "resize",
-        "revert_resize",
-    }
-)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,24 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deleting what a failed restore of a server has made."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
 
 from oslo_log import log as logging
 
 from karbor import exception
 from karbor.services.protection.clients.neutron_networks import Kind
-from karbor.services.protection.protection_plugins.leftovers import LeftBehind
+from karbor.services.protection.protection_plugins.removal import left_behind
+from karbor.services.protection.protection_plugins.resumable import Notes
 from karbor.services.protection.protection_plugins.server.description import MADE_BY
 from karbor.services.protection.protection_plugins.server.floating import mark
 from karbor.services.protection.protection_plugins.server.interfaces import port_name
+from karbor.services.protection.protection_plugins.server.saved_server import (
+    SavedServer,
+)
 from karbor.services.protection.protection_plugins.server.settings import (
     SOFT_DELETED,
     Cloud,
 )
-from karbor.services.protection.waiting.until import Waits
+from karbor.services.protection.waiting.until import Until, Waits
+
+if TYPE_CHECKING:
+    from karbor.services.protection.bank_plugin import BankSection
 
 LOG = logging.getLogger(__name__)
+
+#: What a restore notes of the server that it makes.
+NOTE = "server"
 
 
 def find_made(cloud: Cloud, token: str) -> dict[str, Any] | None:
@@ -31,6 +41,28 @@ def find_made(cloud: Cloud, token: str) -> dict[str, Any] | None:
         if server.get("metadata", {}).get(MADE_BY) == token:
             return server
     return None
+
+
+def settle(
+    cloud: Cloud, section: "BankSection", notes: Notes
+) -> Generator[Until, Any, bool]:
+    """Keep the server of a restore when it is whole, else delete it.
+
+    Nothing will run again.
+
+    :param section: what is kept of the server
+    :param notes: of the restore
+    :returns: whether it was whole, or there was none
+    :raises LeftBehind: when something cannot be deleted
+    """
+    note = notes.find(NOTE)
+    if note is None:
+        return True
+    if not note.finished:
+        saved = SavedServer.load(section)
+        yield from Removal(cloud, note.token, len(saved.ports)).run()
+    notes.forget(NOTE)
+    return note.finished
 
 
 class Removal:
@@ -70,7 +102,7 @@ class Removal:
                 Kind.PORT, lambda: neutron.list(Kind.PORT, name=self._names)
             )
         if self._left:
-            raise LeftBehind(things="; ".join(self._left))
+            raise left_behind(self._left)
 
     def _delete_server(self, server_id: str) -> Waits:
         compute = self._cloud.compute

@@ -34,8 +34,9 @@ from karbor.services.protection.protection_plugins.server.interfaces import (
 )
 from karbor.services.protection.protection_plugins.server.protect import NAME
 from karbor.services.protection.protection_plugins.server.removal import (
-    Removal,
+    NOTE,
     find_made,
+    settle,
 )
 from karbor.services.protection.protection_plugins.server.saved_server import (
     SavedServer,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from karbor.services.protection.bank_plugin import BankSection
 
 LOG = logging.getLogger(__name__)
-
-_NOTE = "server"
 
 
 class RestoreOperation(Operation):
@@ -101,15 +100,9 @@ class RestoreOperation(Operation):
     ) -> Waits:
         section = checkpoint.get_resource_bank_section(resource.id)
         notes = restore_notes(section, kwargs.get("restore"))
-        note = notes.find(_NOTE)
-        if note is None:
-            return
-        if not note.finished:
-            cloud = self._settings.cloud(context)
-            saved = SavedServer.load(section)
-            yield from Removal(cloud, note.token, len(saved.ports)).run()
+        is_whole = yield from settle(self._settings.cloud(context), section, notes)
+        if not is_whole:
             kwargs.get("new_resources", {}).pop(resource.id, None)
-        notes.forget(_NOTE)
 
 
 class _Restoration:
@@ -141,22 +134,22 @@ class _Restoration:
 
     def run(self) -> Generator[Until, Any, str]:
         """Restore, or finish what an earlier run began; gives the new server's id."""
-        note = self._notes.find(_NOTE)
+        note = self._notes.find(NOTE)
         if note is not None and note.finished:
             server = self._cloud.compute.get(note.token)
             if server is not None:
                 self._seal(server)
                 return str(server["id"])
             # Somebody has deleted it since.
-            note = self._notes.renew(_NOTE)
+            note = self._notes.renew(NOTE)
         server = None if note is None else find_made(self._cloud, note.token)
-        note = note or self._notes.take(_NOTE)
+        note = note or self._notes.take(NOTE)
         if server is None:
             server = self._make(note.token)
         server = yield self._cloud.until(server["id"], "active", passing=("build",))
         self._complete(server, note.token)
         # From here on it is found by its id, and can do without the token.
-        self._notes.finish(Note(_NOTE, server["id"]))
+        self._notes.finish(Note(NOTE, server["id"]))
         self._seal(server)
         LOG.info("Restored server %s as %s.", self._saved.server_id, server["id"])
         return str(server["id"])

@@ -14,7 +14,6 @@ from karbor.services.protection.clients.neutron_networks import (
     SERVER_PREFIX,
     Kind,
 )
-from karbor.services.protection.protection_plugins.leftovers import LeftBehind
 from karbor.services.protection.protection_plugins.network.restoration.addresses import (  # noqa: E501
     is_within,
 )
@@ -27,6 +26,7 @@ from karbor.services.protection.protection_plugins.network.topology import (
     is_default_group,
     is_interface,
 )
+from karbor.services.protection.protection_plugins.removal import left_behind
 
 LOG = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Removal:
                 self._delete_shared(Kind.SECURITY_GROUP, group)
             self._remove_default_rules()
         if self._left:
-            raise LeftBehind(things="; ".join(self._left))
+            raise left_behind(self._left)
         return []
 
     def _users(self) -> list[Thing]:

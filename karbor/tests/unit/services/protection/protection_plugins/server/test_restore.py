@@ -345,6 +345,20 @@ class TestRevert(RestoreTests):
         assert revert({"x": "y"}) == {"x": "y"}
         assert new_id in cloud.nova.servers
 
+    def test_deleting_the_checkpoint_of_one_that_was_cut_off_leaves_nothing(
+        self, half_made, call, protected, cloud
+    ):
+        call("delete", protected)
+        assert cloud.nova.servers == {}
+        assert cloud.neutron.things["ports"] == {}
+
+    def test_deleting_the_checkpoint_keeps_a_server_that_is_complete(
+        self, restored, call, protected, cloud
+    ):
+        new_id, _asked = restored()
+        call("delete", protected)
+        assert new_id in cloud.nova.servers
+
     def test_what_cannot_be_deleted_is_named(self, half_made, revert, cloud):
         [server_id] = cloud.nova.servers
         cloud.nova.breaks.add("delete")
