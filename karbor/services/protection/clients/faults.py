@@ -12,9 +12,7 @@ from oslo_utils import importutils
 
 from karbor import exception
 from karbor.i18n import _
-
-#: Statuses of an answer after which the same call may succeed.
-RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
+from karbor.services.protection.clients.repetition import RETRYABLE_STATUSES
 
 
 def _bases() -> tuple[type[Exception], ...]:

@@ -14,17 +14,15 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import glanceclient.exc
-import keystoneauth1.exceptions
 import requests
 from keystoneauth1 import adapter
 from oslo_log import log as logging
 
 from karbor.context import RequestContext
-from karbor.i18n import _
-from karbor.services.protection.clients.faults import (
-    RETRYABLE_STATUSES,
-    ServiceFailed,
-    status_of,
+from karbor.services.protection.clients.faults import ServiceFailed, calling
+from karbor.services.protection.clients.missing import (
+    found_or_none,
+    is_done_or_missing,
 )
 from karbor.services.protection.waiting.until import Thing, Things
 
@@ -44,17 +42,11 @@ DOWNLOAD_PIECE = 256 * 1024
 RESUMPTIONS = 5
 FIRST_PAUSE = 1.0
 
-#: What a call to Glance raises, through glanceclient and below it.
-ERRORS = (
-    glanceclient.exc.BaseException,
-    glanceclient.exc.ClientException,
-    keystoneauth1.exceptions.ClientException,
-    requests.exceptions.RequestException,
-    OSError,
-    # glanceclient, when a proxy answers an error in another form than Glance would.
-    AttributeError,
-    KeyError,
-)
+#: What a call to Glance raises besides what all do: glanceclient, when a proxy answers
+#: an error in another form than Glance would.
+_ODD_ERRORS = (AttributeError, KeyError)
+
+SERVICE = "Glance"
 
 #: The fields that Glance defines itself; every other field is a property.
 FIELDS = frozenset(
@@ -88,13 +80,7 @@ FIELDS = frozenset(
 )
 
 
-class GlanceFailed(ServiceFailed):
-    """Glance refused a call, or could not be asked."""
-
-    message = _("Glance could not %(action)s: %(reason)s")
-
-
-class ImageIdTaken(GlanceFailed):
+class ImageIdTaken(ServiceFailed):
     """An image with this id exists, or existed."""
 
 
@@ -116,20 +102,19 @@ class Images:
     def get(self, image_id: str) -> dict[str, Any] | None:
         """One image; None when it does not exist or is another's.
 
-        :raises GlanceFailed: when Glance cannot be asked
+        :raises ServiceFailed: when Glance cannot be asked
         """
-        try:
-            _response, image = self._http.get(_path(image_id))
-        except glanceclient.exc.HTTPNotFound:
-            return None
-        except ERRORS as error:
-            raise _failed(f"show image {image_id}", error) from error
-        return image
+        return found_or_none(
+            SERVICE,
+            f"show image {image_id}",
+            lambda: dict(self._http.get(_path(image_id))[1]),
+            also=_ODD_ERRORS,
+        )
 
     def owned_by(self, project_id: str) -> Iterator[dict[str, Any]]:
         """The images of a project, hidden ones too, page by page.
 
-        :raises GlanceFailed: when Glance cannot be asked
+        :raises ServiceFailed: when Glance cannot be asked
         """
         for hidden in ("false", "true"):
             query = {"owner": project_id, "visibility": "all", "os_hidden": hidden}
@@ -140,7 +125,7 @@ class Images:
     def by_ids(self, image_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Those of the named images that exist, by their ids.
 
-        :raises GlanceFailed: when Glance cannot be asked
+        :raises ServiceFailed: when Glance cannot be asked
         """
         wanted = sorted(set(image_ids))
         found: dict[str, dict[str, Any]] = {}
@@ -154,7 +139,7 @@ class Images:
     def named(self, name: str) -> dict[str, Any] | None:
         """One that has a name which nothing else has; None when there is none.
 
-        :raises GlanceFailed: when Glance cannot be asked
+        :raises ServiceFailed: when Glance cannot be asked
         """
         for image in self._list({"name": name}):
             if image.get("name") == name:
@@ -166,70 +151,69 @@ class Images:
 
         :param fields: its fields and properties; with ``id`` it gets that id
         :raises ImageIdTaken: when that id is or was in use
-        :raises GlanceFailed: when Glance refuses it
+        :raises ServiceFailed: when Glance refuses it
         """
         action = f"create image '{fields.get('name')}'"
         try:
-            _response, image = self._http.post("/v2/images", data=dict(fields))
-        except glanceclient.exc.HTTPConflict as error:
-            raise ImageIdTaken(action=action, reason=error) from error
-        except ERRORS as error:
-            raise _failed(action, error) from error
-        return image
+            with _calling(action):
+                _response, image = self._http.post("/v2/images", data=dict(fields))
+        except ServiceFailed as error:
+            if error.is_conflict:
+                raise ImageIdTaken(**error.kwargs) from error
+            raise
+        return dict(image)
 
     def replace(self, image_id: str, fields: Mapping[str, Any]) -> None:
         """Set fields of an image.
 
-        :raises GlanceFailed: when Glance refuses it
+        :raises ServiceFailed: when Glance refuses it
         """
         patch = [
             {"op": "replace", "path": "/" + _pointer(name), "value": value}
             for name, value in fields.items()
         ]
         headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
-        try:
+        with _calling(f"change image {image_id}"):
             self._http.patch(_path(image_id), headers=headers, data=json.dumps(patch))
-        except ERRORS as error:
-            raise _failed(f"change image {image_id}", error) from error
 
     def upload(self, image_id: str, source: Any) -> None:
         """Give an image its data.
 
         :param source: an object with ``read(size)``
-        :raises GlanceFailed: when Glance refuses or the connection breaks
+        :raises ServiceFailed: when Glance refuses or the connection breaks
         """
-        try:
+        with _calling(f"store the data of image {image_id}"):
             self._client.images.upload(image_id, _LargePieces(source))
-        except ERRORS as error:
-            raise _failed(f"store the data of image {image_id}", error) from error
 
     def download(self, image_id: str) -> Iterator[bytes]:
         """The data of an image in pieces; unchecked.
 
         After a broken connection it goes on from where that was.
 
-        :raises GlanceFailed: when Glance refuses, or the connection breaks several
+        :raises ServiceFailed: when Glance refuses, or the connection breaks several
             times at one place
         """
         action = f"give the data of image {image_id}"
         offset = breaks = 0
         while True:
             try:
-                for piece in self._data(image_id, offset):
-                    offset, breaks = offset + len(piece), 0
-                    yield piece
+                with _calling(action):
+                    for piece in self._data(image_id, offset):
+                        offset, breaks = offset + len(piece), 0
+                        yield piece
                 return
-            except ERRORS as error:
-                failure = _failed(action, error)
+            except ServiceFailed as error:
                 # The session repeats what is not answered, and no answer that breaks.
-                is_answered = isinstance(error, requests.exceptions.RequestException)
+                is_answered = isinstance(
+                    error.__cause__, requests.exceptions.RequestException
+                )
                 if (
                     not (offset or breaks or is_answered)
-                    or not failure.retryable
+                    or not error.retryable
                     or breaks == RESUMPTIONS
                 ):
-                    raise failure from error
-            LOG.info("%s; going on from byte %d.", failure, offset)
+                    raise
+                LOG.info("%s; going on from byte %d.", error, offset)
             time.sleep(FIRST_PAUSE * 2**breaks)
             breaks += 1
 
@@ -237,24 +221,24 @@ class Images:
         """Delete an image, a protected one too.
 
         :returns: False when it did not exist
-        :raises GlanceFailed: when Glance refuses it
+        :raises ServiceFailed: when Glance refuses it
         """
-        try:
+
+        def delete() -> None:
             try:
                 self._http.delete(_path(image_id))
             except glanceclient.exc.HTTPForbidden:
                 self.replace(image_id, {"protected": False})
                 self._http.delete(_path(image_id))
-        except glanceclient.exc.HTTPNotFound:
-            return False
-        except ERRORS as error:
-            raise _failed(f"delete image {image_id}", error) from error
-        return True
+
+        return is_done_or_missing(
+            SERVICE, f"delete image {image_id}", delete, also=_ODD_ERRORS
+        )
 
     def _data(self, image_id: str, offset: int) -> Iterator[bytes]:
         """The data from a byte on.
 
-        :raises Exception: one of ``ERRORS``
+        :raises Exception: what glanceclient raises, and what is below it
         """
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         # Below the Glance client, which would quote the range.
@@ -285,10 +269,8 @@ class Images:
         encoded = urllib.parse.urlencode({**query, "limit": PAGE_SIZE})
         path: str | None = f"/v2/images?{encoded}"
         while path:
-            try:
+            with _calling("list images"):
                 _response, page = self._http.get(path)
-            except ERRORS as error:
-                raise _failed("list images", error) from error
             yield from page["images"]
             path = page.get("next")
 
@@ -358,12 +340,5 @@ def _pointer(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _failed(action: str, error: Exception) -> GlanceFailed:
-    status = status_of(error)
-    return GlanceFailed(
-        service="Glance",
-        action=action,
-        reason=error or type(error).__name__,
-        status=status,
-        retryable=status is None or status in RETRYABLE_STATUSES,
-    )
+def _calling(action: str) -> contextlib.AbstractContextManager[None]:
+    return calling(SERVICE, action, also=_ODD_ERRORS)

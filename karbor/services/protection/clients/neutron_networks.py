@@ -11,6 +11,7 @@ from typing import Any
 from neutronclient.common import exceptions as neutron_errors
 
 from karbor.services.protection.clients.faults import ServiceFailed, calling
+from karbor.services.protection.clients.missing import is_done_or_missing
 
 #: Things of one answer; Neutron says where the next page is.
 PAGE_SIZE = 500
@@ -46,7 +47,6 @@ class Kind(enum.StrEnum):
 
     NETWORK = "network"
     SUBNET = "subnet"
-    SUBNET_POOL = "subnetpool"
     ROUTER = "router"
     PORT = "port"
     SECURITY_GROUP = "security_group"
@@ -70,7 +70,7 @@ class Kind(enum.StrEnum):
         return _LABELS.get(self.value, self.value.replace("_", " "))
 
 
-_LABELS = {"subnetpool": "subnet pool", "floatingip": "floating address"}
+_LABELS = {"floatingip": "floating address"}
 
 
 class Neutron:
@@ -154,14 +154,11 @@ class Neutron:
         :returns: False when it did not exist
         :raises ServiceFailed: when Neutron refuses it
         """
-        try:
-            with calling("Neutron", f"delete {kind.label} {thing_id}"):
-                self._client.delete(f"{kind.path}/{thing_id}")
-        except ServiceFailed as error:
-            if error.is_missing:
-                return False
-            raise
-        return True
+        return is_done_or_missing(
+            "Neutron",
+            f"delete {kind.label} {thing_id}",
+            lambda: self._client.delete(f"{kind.path}/{thing_id}"),
+        )
 
     def set_tags(self, kind: Kind, thing_id: str, tags: Iterable[str]) -> None:
         """Give a thing just these tags.
@@ -190,28 +187,13 @@ class Neutron:
         :returns: False when they were not joined
         :raises ServiceFailed: when Neutron refuses it
         """
-        try:
-            with calling("Neutron", f"take port {port_id} off router {router_id}"):
-                self._client.remove_interface_router(router_id, {"port_id": port_id})
-        except ServiceFailed as error:
-            if error.is_missing:
-                return False
-            raise
-        return True
-
-    def has_extension(self, alias: str) -> bool:
-        """Whether this Neutron has a part of the API.
-
-        :raises ServiceFailed: when Neutron cannot be asked
-        """
-        try:
-            with calling("Neutron", f"show extension {alias}"):
-                self._client.show_extension(alias)
-        except ServiceFailed as error:
-            if error.is_missing:
-                return False
-            raise
-        return True
+        return is_done_or_missing(
+            "Neutron",
+            f"take port {port_id} off router {router_id}",
+            lambda: self._client.remove_interface_router(
+                router_id, {"port_id": port_id}
+            ),
+        )
 
 
 def is_dynamic(subnet: Mapping[str, Any]) -> bool:

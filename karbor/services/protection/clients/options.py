@@ -46,6 +46,7 @@ def service_options(
     version: str = "",
     appends_project: bool = False,
     extra: tuple[cfg.Opt, ...] = (),
+    repeated: str = "",
 ) -> ServiceOptions:
     """The usual options of one service.
 
@@ -54,6 +55,7 @@ def service_options(
     :param version: see :class:`ServiceOptions`
     :param appends_project: likewise
     :param extra: options that only this service has
+    :param repeated: what else to tell of the repetition of calls
     """
     options = (
         cfg.StrOpt(
@@ -122,8 +124,8 @@ def service_options(
             default=3,
             min=0,
             help="How often a GET, HEAD or DELETE is repeated after a lost connection, "
-            "a 429, 500, 502, 503 or 504. A POST, PUT or PATCH is repeated only where "
-            "no connection could be made, so that it was never sent.",
+            "a 408, 429, 500, 502, 503 or 504. A POST, PUT or PATCH is repeated only "
+            f"where no connection could be made, so that it was never sent.{repeated}",
         ),
         cfg.FloatOpt(
             "retry_interval",
@@ -131,7 +133,7 @@ def service_options(
             min=0.01,
             help="Seconds to wait before the first repetition, at most; doubled for "
             "each further one, up to a minute. A service that asks for more by "
-            "Retry-After gets it, up to a minute.",
+            f"Retry-After gets it, up to a minute.{repeated}",
         ),
         *extra,
     )

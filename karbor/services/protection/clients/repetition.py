@@ -30,9 +30,10 @@ _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 #: Where Keystone gives tokens.
 _TOKENS = "/auth/tokens"
 
-#: After which another try may help: too many requests, and what a service or a proxy
-#: before it answers while it is broken or overloaded.
-_STATUSES = frozenset({429, 500, 502, 503, 504})
+#: Of an answer after which the same call may succeed: the request took too long to
+#: arrive, there are too many, and what a service or a proxy before it answers while it
+#: is broken or overloaded.
+RETRYABLE_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 
 #: Seconds that are waited at most, also when ``Retry-After`` asks for more.
 LONGEST_WAIT = 60.0
@@ -89,7 +90,7 @@ def _is_worth_it(is_repeatable: bool, state: tenacity.RetryCallState) -> bool:
         return error is not None and _was_never_sent(error)
     answer = _answer(state)
     if answer is not None:
-        return answer.status_code in _STATUSES
+        return answer.status_code in RETRYABLE_STATUSES
     return isinstance(
         error, keystoneauth1.exceptions.RetriableConnectionFailure
     ) or isinstance(

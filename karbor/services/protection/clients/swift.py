@@ -15,6 +15,8 @@ OPTIONS = service_options(
     "swift",
     "object-store",
     "swift",
+    repeated=" Swift itself is asked again as swift_retry_attempts and "
+    "swift_retry_backoff say instead.",
     extra=(
         cfg.IntOpt(
             "swift_retry_attempts",

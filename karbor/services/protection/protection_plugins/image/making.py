@@ -58,7 +58,7 @@ class ImageMaking:
 
         :returns: the note, whose token is the image's id, and the private, active
             image
-        :raises GlanceFailed: when Glance refuses it
+        :raises ServiceFailed: when Glance refuses it
         :raises BankDataCorrupted: when Glance has other data than was protected
         """
         note, image = self._find_or_create(saved, name)

@@ -12,10 +12,8 @@ from karbor.common import constants
 from karbor.context import RequestContext
 from karbor.i18n import _
 from karbor.resource import Resource
-from karbor.services.protection.clients.glance_images import (
-    GlanceFailed,
-    ImageThings,
-)
+from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.services.protection.clients.glance_images import ImageThings
 from karbor.services.protection.protection_plugin import Operation
 from karbor.services.protection.protection_plugins import removal
 from karbor.services.protection.protection_plugins.failing import failing
@@ -226,7 +224,7 @@ class _Restoration:
         if visibility is not None:
             try:
                 self._images.replace(image["id"], {"visibility": visibility})
-            except GlanceFailed as error:
+            except ServiceFailed as error:
                 if error.retryable:
                     raise
                 remark = _("The image stays private: %s") % error

@@ -8,7 +8,8 @@ import pytest
 from karbor.context import RequestContext
 from karbor.services.protection.client_factory import ClientFactory
 from karbor.services.protection.clients import glance_images
-from karbor.services.protection.clients.glance_images import GlanceFailed, Images
+from karbor.services.protection.clients.faults import ServiceFailed
+from karbor.services.protection.clients.glance_images import Images
 from karbor.tests.conformance.configuration import empty_configuration
 from karbor.tests.fakes.image_store import ImageServer
 
@@ -74,7 +75,7 @@ def test_it_goes_on_when_glance_is_away_for_a_moment(glance, download):
 
 def test_it_ends_when_connections_break_again_and_again(glance, download):
     glance.breaks = [200_000, *[0] * 10]
-    with pytest.raises(GlanceFailed, match="give the data of image") as caught:
+    with pytest.raises(ServiceFailed, match="give the data of image") as caught:
         download()
     assert caught.value.retryable
     assert len(glance.requests) == 1 + glance_images.RESUMPTIONS
@@ -87,7 +88,7 @@ def test_a_connection_that_breaks_at_once_is_made_again(glance, download):
 
 def test_what_glance_refuses_is_not_asked_again(glance, download):
     glance.failing["GET"] = [403]
-    with pytest.raises(GlanceFailed, match="made to fail"):
+    with pytest.raises(ServiceFailed, match="made to fail"):
         download()
     assert len(glance.requests) == 1
 
@@ -101,5 +102,5 @@ def test_an_image_that_is_deleted_meanwhile_is_an_error(glance, download):
         return answer(data, request)
 
     glance._download = lose
-    with pytest.raises(GlanceFailed, match="no such image"):
+    with pytest.raises(ServiceFailed, match="no such image"):
         download()

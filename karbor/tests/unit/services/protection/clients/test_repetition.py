@@ -18,7 +18,7 @@ from karbor.tests.fakes.web import Answer, WebServer
 
 REPEATED = ("GET", "HEAD", "DELETE")
 SENT_ONCE = ("POST", "PATCH", "PUT")
-STATUSES = (429, 500, 502, 503, 504)
+STATUSES = (408, 429, 500, 502, 503, 504)
 INTERVAL = 0.01
 
 
