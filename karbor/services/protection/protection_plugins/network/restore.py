@@ -133,7 +133,10 @@ class RestoreOperation(Operation):
         if topology is None:
             return
         record = kwargs.get("restore")
-        target = self._target(checkpoint, context, kwargs, Remarks.of(record, resource))
+        remarks = Remarks.of(record, resource)
+        # Whoever ends the restore tells what became of it, unless it is kept.
+        report(record, resource, constants.RESOURCE_STATUS_RESTORING, str(remarks))
+        target = self._target(checkpoint, context, kwargs, remarks)
         with alone(target.marks.operation_id):
             users = Removal(target, topology).run()
         if users:

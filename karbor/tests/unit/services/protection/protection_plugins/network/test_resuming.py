@@ -126,6 +126,7 @@ def test_a_revert_after_all_is_done_leaves_what_was_there_before(rig, town):
     assert picture(rig.state, HOME) == before
     assert town.east["port"]["id"] not in run.new
     assert run.new[town.router["id"]] == town.router["id"]
+    assert set(run.record.resources_status.values()) == {"restoring"}
 
 
 def test_two_networks_of_a_failed_restore_leave_nothing_of_what_they_share(rig, town):
