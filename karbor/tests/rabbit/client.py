@@ -112,9 +112,7 @@ class Caller:
     def delete(self, checkpoint_id: str) -> None:
         """Delete a checkpoint and wait until it is gone."""
         self.call("delete", provider_id=PROVIDER, checkpoint_id=checkpoint_id)
-        wait_until(
-            lambda: self.is_gone(checkpoint_id), f"the end of {checkpoint_id}", 30
-        )
+        wait_until(lambda: self.is_gone(checkpoint_id), f"the end of {checkpoint_id}")
 
     def is_gone(self, checkpoint_id: str) -> bool:
         try:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ PROVIDER = "11111111-d011-4026-8228-28730d734a3f"
 OTHER_PROVIDER = "b766f37c-d011-4026-8228-28730d734a3f"
 
 #: Seconds; what the tests wait for a dead owner's checkpoint is their sum and slack.
-LEASE_EXPIRY = 4
+LEASE_EXPIRY = 8
 SWEEP_INTERVAL = 1
 
-PATIENCE = 60
+PATIENCE = 120
 
 
 def wait_until(
@@ -44,6 +44,21 @@ def wait_until(
             return value
         assert time.monotonic() < give_up, f"{what}: not within {seconds} s"
         time.sleep(0.05)
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """The files of a folder that is worked in, with what they have in them.
+
+    Files and folders that go while this looks are left out.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            try:
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue
+            yield path, content
 
 
 class Site:
@@ -204,6 +219,16 @@ class Daemon:
     @property
     def log(self) -> str:
         return self._log_path.read_text() if self._log_path.exists() else ""
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until it has logged something.
+
+        :raises AssertionError: with its log's end, when it does not
+        """
+        give_up = time.monotonic() + PATIENCE
+        while text not in self.log:
+            assert time.monotonic() < give_up, f"no '{text}' in:\n{self.log[-4000:]}"
+            time.sleep(0.05)
 
     def start(self) -> "Daemon":
         """Start and wait until it serves."""

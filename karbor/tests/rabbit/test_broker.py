@@ -8,23 +8,16 @@ import oslo_messaging as messaging
 import pytest
 
 from karbor.tests.rabbit import gate
-from karbor.tests.rabbit.client import Caller
 from karbor.tests.rabbit.daemon import wait_until
-
-
-@pytest.fixture
-def caller(site, rabbitmq):
-    caller = Caller(rabbitmq.url, site.topic, timeout=5)
-    yield caller
-    caller.close()
 
 
 def wait_for_answer(caller):
     """Call until a daemon answers: a call on its way while a broker dies is lost."""
+    impatient = caller.with_timeout(5)
 
     def is_answered():
         try:
-            return bool(caller.call("list_protectable_types"))
+            return bool(impatient.call("list_protectable_types"))
         except messaging.MessagingTimeout:
             return False
 
@@ -62,7 +55,7 @@ def test_work_ends_well_while_the_broker_is_away(site, caller, rabbitmq):
         rabbitmq.stop()
         try:
             site.open_gate(name)
-            wait_until(lambda: "End protect" in daemon.log, "the operation's end")
+            daemon.wait_for_log("End protect")
         finally:
             rabbitmq.start()
         wait_for_answer(caller)
@@ -74,10 +67,10 @@ def test_a_daemon_that_starts_before_its_broker_waits_for_it(site, caller, rabbi
     rabbitmq.stop()
     try:
         daemon.launch()
-        wait_until(lambda: "Connection refused" in daemon.log, "a complaint")
+        daemon.wait_for_log("Connection refused")
     finally:
         rabbitmq.start()
-    wait_until(lambda: "serves" in daemon.log, "a daemon that serves")
+    daemon.wait_for_log("serves")
     wait_for_answer(caller)
 
 
@@ -86,7 +79,7 @@ def test_a_daemon_that_waits_for_its_broker_ends_on_sigterm(site, rabbitmq):
     rabbitmq.stop()
     try:
         daemon.launch()
-        wait_until(lambda: "Connection refused" in daemon.log, "a complaint")
+        daemon.wait_for_log("Connection refused")
         daemon.send(signal.SIGTERM)
         assert daemon.wait() == 0
     finally:

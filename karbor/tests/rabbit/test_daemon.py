@@ -66,8 +66,9 @@ def test_a_plan_of_ten_thousand_resources_is_answered_before_its_graph_is_built(
     shared_caller.delete(checkpoint_id)
 
 
-def test_two_daemons_on_one_broker_share_the_work(site, caller):
+def test_two_daemons_on_one_broker_share_the_work(site, caller, rabbitmq):
     with site.daemon() as one, site.daemon() as other:
+        wait_until(lambda: rabbitmq.consumers(site.topic) == 2, "two that listen")
         checkpoints = [caller.protect(image()) for _ in range(20)]
         for checkpoint_id in checkpoints:
             assert caller.wait_for_end(checkpoint_id)["status"] == "available"
@@ -107,6 +108,7 @@ def test_sigterm_lets_what_runs_end_and_leaves_new_work_to_others(
     with site.daemon() as leaving:
         checkpoint_id, go_on = busy()
         with site.daemon() as staying:
+            wait_until(lambda: rabbitmq.consumers(site.topic) == 2, "two that listen")
             leaving.send(signal.SIGTERM)
             # Asked from the first moment on, and no call is lost.
             while rabbitmq.consumers(site.topic) == 2:
@@ -128,12 +130,10 @@ def test_sigterm_lets_what_runs_end_and_leaves_new_work_to_others(
 
 
 def test_an_idle_daemon_ends_at_once_on_sigterm(site, caller):
-    with site.daemon() as daemon:
-        began = time.monotonic()
+    # Nobody waits for it that long.
+    with site.daemon(drain_timeout=3600) as daemon:
         daemon.send(signal.SIGTERM)
         assert daemon.wait() == 0
-        # Far below drain_timeout.
-        assert time.monotonic() - began < 30
         assert "has stopped" in daemon.log
 
 
@@ -169,7 +169,7 @@ def test_sighup_reads_the_providers_anew_and_disturbs_no_work(site, caller, busy
         good = added.read_text()
         added.write_text(good.replace("karbor-noop-", "karbor-nope-"))
         daemon.send(signal.SIGHUP)
-        wait_until(lambda: "karbor-nope-protection-plugin" in daemon.log, "a complaint")
+        daemon.wait_for_log("karbor-nope-protection-plugin")
         assert names()[THIRD_PROVIDER] == "Renamed"
         assert len(names()) == 3
 
@@ -197,7 +197,7 @@ def test_a_provider_that_is_taken_away_ends_what_it_has_begun(site, caller, busy
 
         wait_until(is_gone, "the provider's end")
         go_on()
-        wait_until(lambda: "End protect" in daemon.log, "the operation's end")
+        daemon.wait_for_log("End protect")
         path.write_text(content)
         daemon.send(signal.SIGHUP)
         wait_until(lambda: not is_gone(), "the provider's return")
@@ -230,7 +230,7 @@ def test_a_daemon_without_its_tables_says_what_to_do_and_ends(site, caller):
     (site.folder / "karbor.sqlite").unlink()
     daemon = site.daemon()
     daemon.launch()
-    wait_until(lambda: "karbor-manage db sync" in daemon.log, "a complaint")
+    daemon.wait_for_log("karbor-manage db sync")
     assert daemon.wait() == 1
     site.manage("manage", "db", "sync")
     with site.daemon():
@@ -243,8 +243,9 @@ def test_a_disabled_service_takes_no_new_work(site, caller, rabbitmq, database):
         checkpoint_id = caller.protect(image())
         assert caller.wait_for_end(checkpoint_id)["status"] == "available"
         [row] = database.services.list(context)
-        database.services.update(context, row["id"], {"disabled": True})
         with site.daemon() as enabled:
+            wait_until(lambda: rabbitmq.consumers(site.topic) == 2, "two that listen")
+            database.services.update(context, row["id"], {"disabled": True})
             wait_until(
                 lambda: rabbitmq.consumers(site.topic) == 1, "one that listens no more"
             )

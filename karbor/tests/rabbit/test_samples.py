@@ -13,7 +13,7 @@ from karbor import exception
 from karbor.context import get_admin_context
 from karbor.tests.rabbit import gate
 from karbor.tests.rabbit.client import CONTEXT, SAMPLES
-from karbor.tests.rabbit.daemon import PROVIDER, wait_until
+from karbor.tests.rabbit.daemon import PROVIDER, files_below, wait_until
 
 CHECKPOINT = SAMPLES["protect"]["result"]
 PLAN = SAMPLES["protect"]["args"]["plan"]["karbor_object.data"]["id"]
@@ -204,8 +204,6 @@ def test_a_restore_into_a_cloud_that_cannot_be_entered_fails_without_its_passwor
     )
     assert record_of(database.restores, record_id)["status"] == "fail"
     assert checkpoint_id in shared_daemon.log
-    for path in shared_site.folder.rglob("*"):
-        if path.is_file():
-            content = path.read_bytes()
-            assert b"s3cret" not in content, path
-            assert b"t0ken" not in content, path
+    for path, content in files_below(shared_site.folder):
+        assert b"s3cret" not in content, path
+        assert b"t0ken" not in content, path
