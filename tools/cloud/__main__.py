@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import lab
 
@@ -109,15 +110,16 @@ def _remove(folder: Path) -> None:
 
     :raises lab.LabError: naming what is in the way, such as a mounted file system
     """
-    if not folder.exists():
-        return
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
+
+    def refuse(_function: object, path: str, problem: tuple[Any, Any, Any]) -> None:
+        _, error, _ = problem
         raise lab.LabError(
-            f"{error.filename} cannot be removed: {error.strerror}. If a file system "
-            "is mounted there, unmount it; then run 'down --wipe' again."
+            f"{path} cannot be removed: {error.strerror}. If a file system is mounted "
+            "there, unmount it; then run 'down --wipe' again."
         ) from error
+
+    if folder.exists():
+        shutil.rmtree(folder, onerror=refuse)
 
 
 def _status(settings: Settings) -> int:

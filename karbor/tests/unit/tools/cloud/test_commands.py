@@ -47,8 +47,9 @@ def test_what_keeps_a_folder_from_being_wiped_is_named(settings, monkeypatch):
     settings.save()
     busy = str(settings.data / "glance/images")
 
-    def rmtree(path):
-        raise OSError(errno.EBUSY, "Device or resource busy", busy)
+    def rmtree(path, onerror):
+        error = OSError(errno.EBUSY, "Device or resource busy", "images")
+        onerror(os.rmdir, busy, (OSError, error, None))
 
     settings.data.mkdir()
     monkeypatch.setattr(shutil, "rmtree", rmtree)
