@@ -64,7 +64,7 @@ bank_s3_object_bucket = {container}
 def running_service(base, glance):
     """A service whose providers are in ``base/providers.d``, and who asks it."""
     (base / "karbor.conf").write_text(
-        f"[DEFAULT]\nstate_path = {base}\nrpc_response_timeout = 20\n"
+        f"[DEFAULT]\nstate_path = {base}\nrpc_response_timeout = 60\n"
         f"[glance_client]\nglance_endpoint = {glance.url}\n"
     )
     conf = cfg.CONF
@@ -98,7 +98,7 @@ def running(request, swift_server, container, tmp_path):
 
 
 def until(ask, wanted):
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 120
     while (found := ask()) != wanted:
         assert time.monotonic() < give_up, found
         time.sleep(0.1)
