@@ -19,6 +19,7 @@ from karbor.services.protection.provider_file import ProviderFile
 from karbor.services.protection.records import RestoreRecord, VerificationRecord
 from karbor.services.protection.waiting.course import complete
 from karbor.services.protection.waiting.watcher import Watcher
+from karbor.tests.fakes.fault_proxy import FaultProxy
 from karbor.tests.functional.glance import GlanceLab
 
 PROVIDER = """\
@@ -48,10 +49,14 @@ class ImageBench:
     """A provider, and a checkpoint in its bank for each image.
 
     :param base: of the bank and the provider's file
+    :param lab: the Glance, or a proxy before it
     """
 
     def __init__(
-        self, base: pathlib.Path, lab: GlanceLab, cleanup_timeout: float = 30
+        self,
+        base: pathlib.Path,
+        lab: GlanceLab | FaultProxy,
+        cleanup_timeout: float = 30,
     ) -> None:
         service = cfg.ConfigOpts()
         service([], default_config_files=[])
@@ -142,7 +147,8 @@ class ImageBench:
                 method = getattr(made, hook)
                 complete(functools.partial(method, *arguments, **kwargs), self.watcher)
         except Exception:
-            made.on_revert(*arguments, **kwargs)
+            revert = functools.partial(made.on_revert, *arguments, **kwargs)
+            complete(revert, self.watcher)
             raise
 
     def chunk_files(self, checkpoint: Checkpoint) -> list[pathlib.Path]:

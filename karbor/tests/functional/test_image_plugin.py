@@ -12,7 +12,9 @@ import pytest
 from karbor import exception
 from karbor.common import constants
 from karbor.resource import Resource
+from karbor.services.protection.clients import glance_images
 from karbor.services.protection.protection_plugins.image import saved_image
+from karbor.tests.fakes.fault_proxy import Fault, FaultProxy
 from karbor.tests.functional.glance import project_context
 from karbor.tests.functional.image_bench import ImageBench
 
@@ -459,7 +461,36 @@ def test_glance_stopped_during_a_restore_keeps_no_half_made_image(
     assert image_ids(own_glance, context) == {image["id"]}
 
 
-def test_glance_stopped_during_a_protect_fails_it(own_glance, own_bench, context):
+def test_a_download_that_breaks_off_goes_on(glance, context, tmp_path, monkeypatch):
+    monkeypatch.setattr(glance_images, "FIRST_PAUSE", 0.01)
+    data = os.urandom(SEVERAL_CHUNKS)
+    image = glance.upload(context, data)
+    asked = []
+    with FaultProxy(int(glance.url.rpartition(":")[2])).running() as proxy:
+        proxy.fail(Fault.CUT_ANSWER, Fault.CUT_ANSWER, path="/file")
+        plan = proxy.plan
+
+        def remember(request):
+            if request.path.endswith("/file"):
+                asked.append(request.headers.get("range"))
+            return plan(request)
+
+        proxy.plan = remember
+        with contextlib.closing(ImageBench(tmp_path, proxy)) as bench:
+            checkpoint = bench.protect(context, image["id"])
+            section = checkpoint.get_resource_bank_section(image["id"])
+            with section.open_stream("data") as stream:
+                assert stream.read() == data
+    first, *later = asked
+    assert first is None
+    assert len(later) == 2
+    assert all(later)
+
+
+def test_glance_stopped_during_a_protect_fails_it(
+    own_glance, own_bench, context, monkeypatch
+):
+    monkeypatch.setattr(glance_images, "FIRST_PAUSE", 0.01)
     size = 64 * 1024 * 1024
     bench = own_bench
     image = own_glance.upload(context, bytes(size))
