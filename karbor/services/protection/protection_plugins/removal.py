@@ -47,6 +47,12 @@ _GOING = ("deleting", "pending_delete")
 class LeftBehind(exception.KarborException):
     """Something that nobody needs any more could not be deleted."""
 
+    message = _("%(what)s %(id)s is left behind: %(reason)s. Delete it by hand")
+
+
+class PerhapsLeftBehind(LeftBehind):
+    """Something that nobody needs any more could not be looked for."""
+
     message = _(
         "%(what)s %(id)s may be left behind: %(reason)s. Delete it by hand if it is "
         "there"

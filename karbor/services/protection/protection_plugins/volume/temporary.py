@@ -91,10 +91,16 @@ def clean_up(
     name = mark_of(note.token)
     try:
         made = store.named(name)
-        if made is not None:
-            name = made["id"]
-            yield from remove(cloud, things, store.delete, name)
-            LOG.info("Deleted temporary %s %s.", things.kind, name)
     except exception.KarborException as error:
-        raise removal.LeftBehind(what=things.kind, id=name, reason=error) from error
+        raise removal.PerhapsLeftBehind(
+            what=things.kind, id=name, reason=error
+        ) from error
+    if made is not None:
+        try:
+            yield from remove(cloud, things, store.delete, made["id"])
+        except exception.KarborException as error:
+            raise removal.LeftBehind(
+                what=things.kind, id=made["id"], reason=error
+            ) from error
+        LOG.info("Deleted temporary %s %s.", things.kind, made["id"])
     notes.forget(note_name)
