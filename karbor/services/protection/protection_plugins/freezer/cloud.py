@@ -32,8 +32,8 @@ class Cloud:
 
     @property
     def project_id(self) -> str:
-        """The caller's project."""
-        return str(self._context.project_id)
+        """The project that the caller works in."""
+        return str(self._context.token_project_id)
 
     @functools.cached_property
     def volumes(self) -> Volumes:

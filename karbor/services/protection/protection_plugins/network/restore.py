@@ -165,7 +165,7 @@ class RestoreOperation(Operation):
         new_ids: MutableMapping[str, str] = kwargs.get("new_resources", {})
         return Target(
             neutron=self._settings.neutron(context),
-            project_id=context.project_id or "",
+            project_id=context.token_project_id or "",
             marks=Marks(str(record.id if record is not None else checkpoint.id)),
             new_ids=new_ids,
             remarks=remarks,
