@@ -165,7 +165,9 @@ def test_a_server_that_cannot_be_built_leaves_nothing(project, karbor, provider,
     assert "zone is not available" in shown["resources_reason"]
     left = project.listing()
     # Nothing half-made: the volume was whole before the server failed, and is kept.
-    assert [name for _, name in left.pop("volumes")] == ["again"]
+    [(volume_id, name)] = left.pop("volumes")
+    assert name == "again"
+    assert f"Volume {volume_id} was restored before" in shown["resources_reason"]
     assert left == before
 
     karbor.restore(provider("glance"), checkpoint_id, parameters=names)
