@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A service whose providers protect files as disks, each into a bank of its own."""
 
+import os
 import time
 import uuid
 
@@ -121,5 +122,7 @@ class DiskService:
         return self.base / "banks" / provider_id
 
     def chunks(self, provider_id):
+        """The names of the bank's chunks; folders may go while this looks."""
         folder = self.bank_path(provider_id) / "karbor" / "chunks"
-        return {path.name for path in folder.rglob("*") if len(path.name) > 64}
+        found = (name for _path, _folders, names in os.walk(folder) for name in names)
+        return {name for name in found if len(name) > 64}
