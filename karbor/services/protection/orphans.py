@@ -2,7 +2,7 @@
 """Restores, verifications and operation logs that nobody will end."""
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from oslo_log import log as logging
@@ -26,6 +26,9 @@ _REASON = (
     "it ended. Run the operation again."
 )
 _PAGE = 500
+
+#: Of a resource that an operation is at work on.
+_WORKING = (constants.RESOURCE_STATUS_RESTORING, constants.RESOURCE_STATUS_VERIFYING)
 
 
 class OrphanReaper:
@@ -64,25 +67,29 @@ class OrphanReaper:
         Records of a bank that cannot be asked wait for the next time.
         """
         now = timeutils.utcnow(with_timezone=True)
-        ended: dict[Any, dict[str, Any]] = {
-            self._database.restores: {"status": constants.RESTORE_STATUS_FAILURE},
-            self._database.verifications: {"status": constants.RESTORE_STATUS_FAILURE},
-            self._database.operation_logs: {
+
+        def end_log(record: Mapping[str, Any]) -> dict[str, Any]:
+            return {
                 "status": constants.OPERATION_EXE_STATE_FAILED,
                 "error_info": _REASON,
                 "ended_at": now,
-            },
+            }
+
+        ended: dict[Any, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            self._database.restores: _failed,
+            self._database.verifications: _failed,
+            self._database.operation_logs: end_log,
         }
         alive: dict[tuple[str, str], bool] = {}
         return sum(
-            self._reap_from(repository, values, now, alive)
-            for repository, values in ended.items()
+            self._reap_from(repository, end, now, alive)
+            for repository, end in ended.items()
         )
 
     def _reap_from(
         self,
         repository: Any,
-        values: dict[str, Any],
+        end: Callable[[Mapping[str, Any]], dict[str, Any]],
         now: datetime.datetime,
         alive: dict[tuple[str, str], bool],
     ) -> int:
@@ -105,7 +112,7 @@ class OrphanReaper:
             trust_id = (present.get("extra_info") or {}).get(TRUST_ID)
             if trust_id is not None:
                 self._forget_trust(trust_id)
-            repository.update(context, record["id"], values)
+            repository.update(context, record["id"], end(present))
             count += 1
         return count
 
@@ -129,6 +136,21 @@ class OrphanReaper:
         if key not in alive:
             alive[key] = _is_alive(provider, owner_id)
         return not alive[key]
+
+
+def _failed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """How a restore or a verification ends, and each resource in the middle of it."""
+    statuses = dict(record["resources_status"] or {})
+    reasons = dict(record["resources_reason"] or {})
+    for name, status in statuses.items():
+        if status in _WORKING:
+            statuses[name] = constants.RESOURCE_STATUS_ERROR
+            reasons[name] = " ".join(filter(None, (reasons.get(name), _REASON)))
+    return {
+        "status": constants.RESTORE_STATUS_FAILURE,
+        "resources_status": statuses,
+        "resources_reason": reasons,
+    }
 
 
 def _in_progress(repository: Any) -> Iterator[dict[str, Any]]:

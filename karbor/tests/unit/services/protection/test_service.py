@@ -285,6 +285,27 @@ def test_the_trust_of_an_operation_whose_service_died_is_taken_back(
     assert taken_back == ["of the dead one"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "working"), [("restores", "restoring"), ("verifications", "verifying")]
+)
+def test_a_resource_in_the_middle_is_in_error_when_its_service_died(
+    running, kind, working
+):
+    repository = getattr(running.database, kind)
+    left = running.record(
+        repository,
+        running.checkpoint(),
+        owner_id="dead",
+        resources_status={"T#done": "available", "T#begun": working},
+        resources_reason={"T#done": "as it was", "T#begun": ""},
+    )
+    assert running.reaper().reap() == 1
+    ended = repository.get(OWNER, left)
+    assert ended["resources_status"] == {"T#done": "available", "T#begun": "error"}
+    assert ended["resources_reason"]["T#done"] == "as it was"
+    assert "died" in ended["resources_reason"]["T#begun"]
+
+
 def test_a_record_that_no_service_ever_took_is_ended(running, monkeypatch):
     left = running.record(
         running.database.restores, running.checkpoint(), owner_id=None
