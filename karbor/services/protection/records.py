@@ -152,6 +152,11 @@ class _StatusRecord(LiveRecord):
         status: dict[str, str] = self._row["resources_status"]
         return status.get(f"{resource_type}#{resource_id}")
 
+    def resource_reason(self, resource_type: str, resource_id: str) -> str:
+        """The reason that was noted of a resource; empty when none was."""
+        reasons: dict[str, str] = self._row["resources_reason"]
+        return reasons.get(f"{resource_type}#{resource_id}") or ""
+
 
 class RestoreRecord(_StatusRecord):
     """The ``restore`` that hooks of a restore get."""

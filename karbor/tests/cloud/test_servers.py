@@ -167,7 +167,7 @@ def test_a_server_that_cannot_be_built_leaves_nothing(project, karbor, provider,
     # Nothing half-made: the volume was whole before the server failed, and is kept.
     [(volume_id, name)] = left.pop("volumes")
     assert name == "again"
-    assert f"Volume {volume_id} was restored before" in shown["resources_reason"]
+    assert f"became {volume_id} before" in shown["resources_reason"]
     assert left == before
 
     karbor.restore(provider("glance"), checkpoint_id, parameters=names)

@@ -9,6 +9,7 @@ from taskflow.types.failure import Failure
 
 from karbor import exception
 from karbor.common import constants
+from karbor.resource import Resource
 from karbor.services.protection.flows.live import LiveOperation
 from karbor.services.protection.flows.work import ResourceWork
 from karbor.services.protection.graph import ResourceGraph
@@ -43,6 +44,8 @@ _STATUSES = {
 _DONE_STAYS_DONE = frozenset({constants.OPERATION_VERIFY, constants.OPERATION_DELETE})
 
 _NOT_BEGUN = "Not begun, because the operation failed elsewhere"
+
+_BECAME = "It became %s before the restore failed elsewhere, and is kept."
 
 #: What these made is of no use in an operation that failed.
 _MAKE_A_CHECKPOINT = frozenset({constants.OPERATION_PROTECT, constants.OPERATION_COPY})
@@ -88,8 +91,9 @@ def end_records_badly(live: LiveOperation, error: BaseException | None) -> None:
         for work in live.works:
             resource = work.resource
             noted = live.record.resource_status(resource.type, resource.id)
-            if work.reason is None and noted not in (None, working):
+            if work.reason is None and noted is not None and noted != working:
                 # The plugin knows better what became of it, and has said so.
+                _tell_what_stays(live, resource, noted)
                 continue
             status, why = outcome(work)
             live.record.update_resource_status(resource.type, resource.id, status, why)
@@ -102,6 +106,19 @@ def end_records_badly(live: LiveOperation, error: BaseException | None) -> None:
 
     attempt(live, "ending the record", end_record)
     attempt(live, "ending the operation log", end_log)
+
+
+def _tell_what_stays(live: LiveOperation, resource: Resource, status: str) -> None:
+    """Say what a resource became in a restore that failed elsewhere."""
+    new_id = live.new_resources.get(resource.id)
+    if live.record is None or new_id in (None, resource.id):
+        return
+    said = live.record.resource_reason(resource.type, resource.id)
+    if str(new_id) not in said:
+        became = _BECAME % new_id
+        live.record.update_resource_status(
+            resource.type, resource.id, status, f"{said} {became}".strip()
+        )
 
 
 def end_checkpoint_badly(

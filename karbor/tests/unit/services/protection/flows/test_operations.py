@@ -245,6 +245,28 @@ def test_a_status_that_a_plugin_set_stays_when_another_resource_fails(make_world
     assert "kept" in record["resources_reason"]["OS::Test::Thing#thing-1"]
 
 
+@pytest.mark.parametrize("said", ["", "A tag was left out.", "Kept as new-1."])
+def test_what_stays_of_a_failed_restore_is_named_once(make_world, said):
+    def behaviour(hook, number, given):
+        if hook == "on_complete":
+            if number == 0:
+                raise RuntimeError("no space left")
+            given["new_resources"]["thing-1"] = "new-1"
+            given["restore"].update_resource_status(
+                "OS::Test::Thing", "thing-1", "available", said
+            )
+
+    world = make_world(PAIR, hooks_of=lambda n: ALL, behaviour=behaviour)
+    inputs = inputs_for(world, "restore")
+
+    world.submit(inputs).result(60)
+
+    record = world.database.restores.rows[inputs.record_id]
+    reason = record["resources_reason"]["OS::Test::Thing#thing-1"]
+    assert reason.startswith(said)
+    assert reason.count("new-1") == 1
+
+
 def test_new_resources_pass_from_hook_to_hook_and_are_kept(make_world):
     seen = {}
 
