@@ -75,6 +75,15 @@ def project(make_project):
 
 
 @pytest.fixture
+def server(project):
+    """One that runs, with two volumes."""
+    server = project.server(name="victim")
+    for name in ("first", "second"):
+        project.attach(server.id, project.volume(name=name).id)
+    return server
+
+
+@pytest.fixture
 def karbor(project):
     """The real client, as the project's member."""
     return project.karbor

@@ -67,15 +67,6 @@ def project(cloud, mortal):
 
 
 @pytest.fixture
-def server(project):
-    """One that runs, with two volumes."""
-    server = project.server(name="victim")
-    for name in ("first", "second"):
-        project.attach(server.id, project.volume(name=name).id)
-    return server
-
-
-@pytest.fixture
 def begin(project, server):
     """Begin to protect the server; gives the checkpoint's id."""
 

@@ -33,15 +33,6 @@ FAILED_CALL = re.compile("Attempt [0-9]+ of a call to Swift failed: .*503")
 
 
 @pytest.fixture
-def server(project):
-    """One that runs, with two volumes."""
-    server = project.server(name="victim")
-    for name in ("first", "second"):
-        project.attach(server.id, project.volume(name=name).id)
-    return server
-
-
-@pytest.fixture
 def volumes(project, server):
     """The two volumes, by name."""
     return {one.name: one for one in project.connection.block_storage.volumes()}
